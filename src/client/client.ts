@@ -1,0 +1,215 @@
+import type { Connection, QueryConfig } from 'pg'
+import type { Clock } from '../clock.js'
+import { classify, PingTimeoutError } from '../disconnect.js'
+import type { SessionClient } from './config.js'
+import { Outbox, type Submission } from './outbox.js'
+import { Ping } from './ping.js'
+import { type ResetMode, resetStatements } from './reset.js'
+import { Statement } from './statement.js'
+
+export interface ClientOptions {
+  readonly clock: Clock
+  readonly resetMode: ResetMode
+  /** Runs before each reset; what it throws costs the client. */
+  beforeReset(raw: SessionClient): Promise<void> | undefined
+  /** The session ended without our doing; called once. */
+  onLost(error: unknown): void
+}
+
+/** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
+const GOODBYE_MS = 1000
+/** How long a reset may take: to replace the client would not take longer. */
+const RESET_MS = 5000
+
+/**
+ * One session: a `pg.Client` whose death ends no process and is known at once, and whose statements run one after
+ * the other and settle when the server is ready again. At ErrorResponse it is not: the transaction status is old.
+ */
+export class Client {
+  readonly #raw: SessionClient
+  readonly #options: ClientOptions
+  readonly #outbox: Outbox
+  readonly #closed: Promise<void>
+  #heardAt: number
+  #lost: unknown
+  #isClosing = false
+  #isUsed = false
+  /** Rejects the statement that was answered with an error; to be called when the server is ready again. */
+  #pendingFailure: (() => void) | undefined
+
+  /** `raw` is not connected yet, so that nothing it says is missed. */
+  constructor(raw: SessionClient, options: ClientOptions) {
+    this.#raw = raw
+    this.#outbox = new Outbox(raw)
+    this.#options = options
+    this.#heardAt = options.clock.now()
+    raw.on('error', error => this.#lose(error))
+    this.#closed = new Promise(resolve => {
+      raw.on('end', () => {
+        this.#lose(new Error('Connection terminated unexpectedly'))
+        resolve()
+      })
+    })
+    raw.connection.on('readyForQuery', () => this.#onReady())
+  }
+
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
+  get lost(): unknown {
+    return this.#lost
+  }
+
+  /** Whether nothing is running on it, and nothing waits to. */
+  get isReady(): boolean {
+    return this.#outbox.isQuiet
+  }
+
+  get isInTransaction(): boolean {
+    const status = this.#raw.getTransactionStatus()
+    return status === 'T' || status === 'E'
+  }
+
+  /** The `pg.Client`, for libraries and listeners; whatever they do to it is undone like everything else. */
+  get raw(): SessionClient {
+    this.#isUsed = true
+    return this.#raw
+  }
+
+  /** Runs one statement after those before it. `isSubmitted` on the error's side tells whether any of it was written. */
+  run<Result>(
+    config: QueryConfig,
+    values: unknown[] | undefined,
+    onSubmitted?: () => void
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const statement = new Statement(config, values, onSubmitted, (error, result) => {
+        if (error === undefined || error === null) resolve(result as Result)
+        else this.#onFailure(statement, error, reject)
+      })
+      this.submit(statement)
+    })
+  }
+
+  /** Sends what the driver's own classes or a library's make of a query, after the statements before it. */
+  submit(submission: Submission): void {
+    this.#isUsed = true
+    this.#send(submission)
+  }
+
+  /**
+   * Asks for a sign of life.
+   *
+   * @throws {PingTimeoutError} none came within `timeout` milliseconds; the socket is destroyed
+   */
+  ping(timeout: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        timer.cancel()
+        this.#lose(error)
+        reject(error)
+      }
+      // A stall of our own may have let the timer overtake an answer that waits in the socket: read that first.
+      const onTimeout = () => setImmediate(() => fail(new PingTimeoutError(timeout)))
+      const timer = this.#options.clock.setTimer(timeout, onTimeout)
+      const ping = new Ping(error => {
+        if (error) return fail(error)
+        timer.cancel()
+        resolve()
+      })
+      this.#send(ping)
+    })
+  }
+
+  /** Makes the session fit for the next borrower; `undefined` when there is nothing to do. */
+  reset(): Promise<void> | undefined {
+    const statements = resetStatements(this.#options.resetMode, this.isInTransaction, this.#isUsed)
+    const listening = this.#options.beforeReset(this.#raw)
+    if (listening === undefined && statements.length === 0 && this.isReady) {
+      this.#isUsed = false
+      return undefined
+    }
+    return this.#reset(statements, listening)
+  }
+
+  /** Calls `fn` once, when nothing runs any more or the session is lost. */
+  onceReady(fn: () => void): void {
+    this.#outbox.onceQuiet(fn)
+  }
+
+  /** Ends the session: politely if it can be, by force if it is lost, busy, or takes its time. Never rejects. */
+  close(): Promise<void> {
+    if (this.#isClosing) return this.#closed
+    this.#isClosing = true
+    const isPolite = this.#lost === undefined && this.isReady
+    this.#lost ??= new Error('Client was closed and is not queryable')
+    if (!isPolite) this.#destroy()
+    else {
+      this.#raw.end().catch(() => this.#destroy())
+      this.#options.clock.setTimer(GOODBYE_MS, () => this.#destroy(), { background: true })
+    }
+    return this.#closed
+  }
+
+  async #reset(statements: string[], listening: Promise<void> | undefined): Promise<void> {
+    const timeout = new Error(`The session was not reset within ${RESET_MS} ms`)
+    const timer = this.#options.clock.setTimer(RESET_MS, () => this.#lose(timeout))
+    try {
+      await listening
+      if (!this.isReady) throw new Error('The session is still busy')
+      for (const text of statements) await this.run({ text }, undefined)
+      if (this.#lost !== undefined) throw this.#lost
+      this.#isUsed = false
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  #send(submission: Submission): void {
+    if (this.#lost !== undefined) this.#outbox.refuse(submission, this.#lost)
+    else this.#outbox.send(submission)
+  }
+
+  #onReady(): void {
+    this.#heardAt = this.#options.clock.now()
+    this.#settleFailure()
+    this.#outbox.sendNext()
+  }
+
+  #onFailure(statement: Statement, error: Error, reject: (error: Error) => void): void {
+    if (!statement.isSubmitted) {
+      reject(error)
+      // No ReadyForQuery will come for what was not sent, and `pg` is ready only after this turn.
+      process.nextTick(() => this.#outbox.sendNext())
+      return
+    }
+    if (classify(error, 'statement').failure === 'disconnect') {
+      this.#lose(error)
+      reject(error)
+      return
+    }
+    this.#pendingFailure = () => reject(error)
+  }
+
+  #settleFailure(): void {
+    const settle = this.#pendingFailure
+    this.#pendingFailure = undefined
+    settle?.()
+  }
+
+  /** The session is gone, or must be treated as gone: nothing more can be read from it. */
+  #lose(error: unknown): void {
+    this.#settleFailure()
+    if (this.#lost !== undefined) return
+    this.#lost = error
+    this.#destroy()
+    if (!this.#isClosing) this.#options.onLost(error)
+    this.#outbox.refuseAll(error)
+  }
+
+  /** Without a goodbye: on a half-open socket `end()` would wait for ever. */
+  #destroy(): void {
+    this.#raw.connection.stream.destroy()
+  }
+}

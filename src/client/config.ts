@@ -1,0 +1,57 @@
+import pg, { type ClientConfig } from 'pg'
+import type { EngineOptions } from '../options.js'
+import { invalidOptions } from '../settings.js'
+
+/** Session settings that go with the startup message, so that they cost no round trip and survive RESET ALL. */
+export type SessionParameters = Readonly<Record<string, string>>
+
+/** A `pg.Client` that sends session settings of ours with its startup message, besides its own. */
+export class SessionClient extends pg.Client {
+  readonly #parameters: SessionParameters
+
+  constructor(config: ClientConfig, parameters: SessionParameters) {
+    super(config)
+    this.#parameters = parameters
+  }
+
+  /** Overrides `pg.Client`'s, which its types leave out; a test holds that against the installed `pg`. */
+  getStartupConf(): Record<string, unknown> {
+    const inherited: unknown = Reflect.get(pg.Client.prototype, 'getStartupConf')
+    if (typeof inherited !== 'function') return { ...this.#parameters }
+    return { ...inherited.call(this), ...this.#parameters }
+  }
+}
+
+/** What `pg.Client` is given: the URL, `connect_args` untouched, and TCP keepalive unless they say otherwise. */
+export function clientConfig(url: string, options: EngineOptions): ClientConfig {
+  return { keepAlive: true, ...options.connect_args, connectionString: url }
+}
+
+export function sessionParameters(options: EngineOptions): SessionParameters {
+  if (options.isolation_level === undefined) return {}
+  return { default_transaction_isolation: options.isolation_level.toLowerCase() }
+}
+
+/**
+ * Whether `pg` can make something of the settings, asked at boot instead of at the first request.
+ *
+ * @throws {InvalidOptionsError} without the URL in it, nor `pg`'s own words, which may quote it
+ */
+export function assertConnectable(config: ClientConfig, name: string | undefined): void {
+  const fault = configFault(config)
+  if (fault !== undefined) throw invalidOptions(name, [`url: ${fault}`])
+}
+
+function configFault(config: ClientConfig): string | undefined {
+  const expected = 'expected a URL such as postgres://user@host:5432/database'
+  try {
+    const { host } = new pg.Client(config)
+    return host?.includes(',')
+      ? `${expected}, got several hosts, which pg does not support`
+      : undefined
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
+    const reason = typeof code === 'string' ? ` (${code})` : ''
+    return `${expected}, got one that pg cannot use${reason}`
+  }
+}

@@ -1,0 +1,84 @@
+import type { ClientConfig } from 'pg'
+import type { Client } from './client/client.js'
+import { SessionClient, type SessionParameters } from './client/config.js'
+import { connect } from './client/connect.js'
+import type { Clock } from './clock.js'
+import { errorCode } from './disconnect.js'
+import type { Emitter } from './events.js'
+import type { EngineLogger } from './logger.js'
+import type { EngineOptions } from './options.js'
+
+export interface ConnectorParts {
+  readonly config: ClientConfig
+  readonly parameters: SessionParameters
+  readonly options: EngineOptions
+  readonly clock: Clock
+  readonly emitter: Emitter
+  readonly log: EngineLogger
+}
+
+/** Why the database could not be reached when that was tried last. */
+export interface ConnectFailure {
+  readonly code: string | undefined
+  /** ISO 8601. */
+  readonly at: string
+}
+
+const SECOND = 1000
+
+/** Opens clients, and knows from that whether the database can be reached: one log line when it cannot, one when it can again. */
+export class Connector {
+  readonly #parts: ConnectorParts
+  #failure: ConnectFailure | undefined
+  #downSince: number | undefined
+
+  constructor(parts: ConnectorParts) {
+    this.#parts = parts
+  }
+
+  get state(): 'up' | 'down' {
+    return this.#downSince === undefined ? 'up' : 'down'
+  }
+
+  get lastError(): ConnectFailure | undefined {
+    return this.#failure
+  }
+
+  async connect(onLost: (error: unknown) => void, signal?: AbortSignal): Promise<Client> {
+    const { clock, config, emitter, options, parameters } = this.#parts
+    try {
+      const client = await connect(
+        new SessionClient(config, parameters),
+        {
+          clock,
+          connectTimeout: options.connect_timeout * SECOND,
+          resetMode: options.pool_reset_on_return,
+          prepare: raw => emitter.ask('connect', { client: raw }),
+          beforeReset: raw =>
+            emitter.hasListeners('reset') ? emitter.ask('reset', { client: raw }) : undefined,
+          onLost
+        },
+        signal
+      )
+      this.#onConnected()
+      return client
+    } catch (error) {
+      if (!signal?.aborted) this.#onFailed(error)
+      throw error
+    }
+  }
+
+  #onConnected(): void {
+    if (this.#downSince === undefined) return
+    const duration = Math.round(this.#parts.clock.now() - this.#downSince)
+    this.#downSince = undefined
+    this.#parts.log.info({ durationMs: duration }, 'the database is reachable again')
+  }
+
+  #onFailed(error: unknown): void {
+    this.#failure = { code: errorCode(error), at: new Date().toISOString() }
+    if (this.#downSince !== undefined) return
+    this.#downSince = this.#parts.clock.now()
+    this.#parts.log.warn({ err: error }, 'the database cannot be reached')
+  }
+}

@@ -1,0 +1,186 @@
+/** What was going on when an error came. */
+export type Phase = 'connect' | 'ping' | 'checkout' | 'statement' | 'reset' | 'idle'
+
+/** How far an error reaches: no client, the client it came from, or every client of its generation. */
+export type Scope = 'none' | 'client' | 'generation'
+
+/**
+ * What an error is about.
+ *
+ * - `disconnect`: a session was lost
+ * - `unavailable`: no session could be opened now; waiting helps
+ * - `misconfigured`: no session will be opened until a person changes something
+ * - `contention`: another transaction was in the way
+ * - `read_only`: a write met a server that only reads
+ * - `statement`: everything else; the session goes on
+ */
+export type Failure =
+  | 'disconnect'
+  | 'unavailable'
+  | 'misconfigured'
+  | 'contention'
+  | 'read_only'
+  | 'statement'
+
+export interface Verdict {
+  readonly failure: Failure
+  readonly scope: Scope
+}
+
+/** A ping was not answered in time. The client is given up; whether the others are lost too, a fresh connect tells. */
+export class PingTimeoutError extends Error {
+  override readonly name = 'PingTimeoutError'
+
+  constructor(milliseconds: number) {
+    super(`No answer to a ping within ${milliseconds} ms`)
+  }
+}
+
+const STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
+const CONTENTION: Verdict = { failure: 'contention', scope: 'none' }
+const READ_ONLY: Verdict = { failure: 'read_only', scope: 'generation' }
+const LOST_CLIENT: Verdict = { failure: 'disconnect', scope: 'client' }
+const LOST_GENERATION: Verdict = { failure: 'disconnect', scope: 'generation' }
+const UNAVAILABLE: Verdict = { failure: 'unavailable', scope: 'none' }
+const MISCONFIGURED: Verdict = { failure: 'misconfigured', scope: 'none' }
+
+/** Errors of a session that goes on (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
+const STATEMENT_STATES = new Map<string, Verdict>([
+  ['40001', CONTENTION], // serialization_failure
+  ['40P01', CONTENTION], // deadlock_detected
+  ['55P03', CONTENTION], // lock_not_available
+  ['25006', READ_ONLY] // read_only_sql_transaction
+])
+
+/** FATAL errors that say something about this one session only; every other client may be well. */
+const SESSION_STATES = new Set([
+  '08P01', // protocol_violation: garbage on one wire
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+  '57P04', // database_dropped
+  '57P05' // idle_session_timeout
+])
+
+/** FATAL errors that say that the server goes away: all clients go with it. */
+const SERVER_STATES = new Set([
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03' // cannot_connect_now
+])
+
+/** SQLSTATE classes and codes of a login that a repetition will not mend. */
+const LOGIN_REFUSED = /^(28|3D000|42501|0A000|22023|42704)/
+
+/** The peer, or the way to it, is gone; with these no reply to anything sent before can come any more. */
+const SOCKET_CODES = new Set([
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'ENETUNREACH',
+  'ENOTCONN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END'
+])
+
+/** A name that cannot be resolved, or a socket file that is not there: the server may come back under it. */
+const ADDRESS_CODES = new Set(['EAI_AGAIN', 'ENOTFOUND', 'ENOENT', 'EADDRNOTAVAIL', 'EMFILE'])
+
+/** Certificates and TLS versions do not mend themselves; a reset during the handshake comes as ECONNRESET. */
+const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/
+
+/** The errors that `pg` makes itself have no code. The only place where texts decide; a test runs it against the installed `pg`. */
+const DRIVER_TEXTS: readonly (readonly [RegExp, Verdict])[] = [
+  [/^Connection terminated( unexpectedly)?$/, LOST_GENERATION],
+  [/^Client has encountered a connection error and is not queryable$/, LOST_CLIENT],
+  [/^Client was closed and is not queryable$/, LOST_CLIENT],
+  [/^Query read timeout$/, LOST_CLIENT],
+  [/^Received unexpected \w+ message from backend\.$/, LOST_CLIENT],
+  [/^received invalid response: /, LOST_CLIENT],
+  [/^(timeout expired|Connection terminated due to connection timeout)$/, UNAVAILABLE],
+  [/^There was an error establishing an SSL connection$/, UNAVAILABLE],
+  [/^The server does not support SSL connections$/, MISCONFIGURED],
+  [/^SASL: /, MISCONFIGURED]
+]
+
+const PROGRAMMER_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError]
+
+/** Decides what an error means: what failed, and which clients it costs. */
+export function classify(error: unknown, phase: Phase): Verdict {
+  if (error instanceof PingTimeoutError) return LOST_CLIENT
+  const verdict = bySource(error)
+  if (phase === 'connect') return connectVerdict(error, verdict)
+  // No answer to a ping but the right one is good, and nothing is lost by giving up a client nobody has.
+  if (phase === 'ping' && verdict.failure !== 'disconnect') return LOST_CLIENT
+  // In a session there is nothing left to configure: what would be refused at login, has been lost here.
+  if (verdict.failure === 'unavailable' || verdict.failure === 'misconfigured')
+    return LOST_GENERATION
+  return verdict
+}
+
+/** Whether the hook that overrides {@link classify} is to be asked: a programmer's mistake is nobody's disconnect. */
+export function isDriverError(error: unknown): boolean {
+  return !PROGRAMMER_ERRORS.some(type => error instanceof type)
+}
+
+/** The SQLSTATE or the system's error code, also out of an `AggregateError` of a host with several addresses. */
+export function errorCode(error: unknown): string | undefined {
+  const code = property(error, 'code')
+  if (typeof code === 'string') return code
+  if (!(error instanceof AggregateError)) return undefined
+  for (const inner of error.errors) {
+    const innerCode = property(inner, 'code')
+    if (typeof innerCode === 'string') return innerCode
+  }
+  return undefined
+}
+
+function bySource(error: unknown): Verdict {
+  const code = errorCode(error)
+  const severity = property(error, 'severity')
+  if (typeof severity === 'string') return bySqlState(code, severity)
+  if (code !== undefined) return bySystemCode(code)
+  const message = property(error, 'message')
+  if (typeof message !== 'string') return STATEMENT
+  return DRIVER_TEXTS.find(([text]) => text.test(message))?.[1] ?? STATEMENT
+}
+
+/**
+ * ERROR never ends a session, whatever its SQLSTATE: `dblink` and `RAISE` may use any. The severity is
+ * translated by `lc_messages`, so known states also count under a severity that is no English word.
+ */
+function bySqlState(state: string | undefined, severity: string): Verdict {
+  if (state === undefined) return LOST_CLIENT
+  const ofStatement = STATEMENT_STATES.get(state)
+  if (ofStatement) return ofStatement
+  if (severity === 'ERROR') return STATEMENT
+  if (SESSION_STATES.has(state)) return LOST_CLIENT
+  if (SERVER_STATES.has(state) || state.startsWith('08')) return LOST_GENERATION
+  if (state === '53300') return UNAVAILABLE
+  return severity === 'FATAL' || severity === 'PANIC' ? LOST_CLIENT : STATEMENT
+}
+
+function bySystemCode(code: string): Verdict {
+  if (SOCKET_CODES.has(code)) return LOST_GENERATION
+  if (ADDRESS_CODES.has(code)) return UNAVAILABLE
+  if (TLS_CODES.test(code)) return MISCONFIGURED
+  return STATEMENT
+}
+
+/** Before there is a session there is no client to lose, and a refusal either passes or does not. */
+function connectVerdict(error: unknown, verdict: Verdict): Verdict {
+  const severity = property(error, 'severity')
+  const isRefusal = typeof severity === 'string' && severity !== 'ERROR'
+  if (isRefusal && LOGIN_REFUSED.test(errorCode(error) ?? '')) return MISCONFIGURED
+  return verdict.failure === 'disconnect' ? UNAVAILABLE : verdict
+}
+
+function property(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined
+  return Reflect.get(value, key)
+}

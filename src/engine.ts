@@ -1,0 +1,201 @@
+import type { ClientBase, QueryConfig } from 'pg'
+import type { Client } from './client/client.js'
+import { assertConnectable, clientConfig, sessionParameters } from './client/config.js'
+import { systemClock } from './clock.js'
+import { Connection } from './connection.js'
+import { type ConnectFailure, Connector } from './connector.js'
+import { ListenerError } from './errors.js'
+import { Emitter, type EventName, type Listener } from './events.js'
+import { createJudge, type IsDisconnect, type Judge } from './judge.js'
+import { Ledger } from './ledger.js'
+import type { EngineLogger } from './logger.js'
+import type { EngineOptions } from './options.js'
+import type { PoolStatus } from './pool/contract.js'
+import { Pool } from './pool/pool.js'
+import { poolOptions } from './pool-options.js'
+import type { Queryable, TransactionOptions } from './queryable.js'
+import type { SessionHost } from './session.js'
+import type { Settings } from './settings.js'
+import type { Transaction } from './transaction.js'
+import { translate } from './translate.js'
+
+export interface EngineParts {
+  readonly settings: Settings
+  readonly log: EngineLogger
+  /** The name it was registered under; none for the default database. */
+  readonly name?: string | undefined
+  readonly isDisconnect?: IsDisconnect | undefined
+}
+
+export interface EngineStatus extends PoolStatus {
+  /** Whether the database could be reached when that was tried last. */
+  readonly state: 'up' | 'down'
+  readonly lastError: ConnectFailure | undefined
+}
+
+const SECOND = 1000
+
+/** `app.db`: one database, its pool, its options and its events. SQLAlchemy's `Engine`. */
+export class Engine implements Queryable {
+  readonly #options: EngineOptions
+  readonly #emitter: Emitter
+  readonly #judge: Judge
+  readonly #connector: Connector
+  readonly #pool: Pool<Client>
+  readonly #sessionHost: SessionHost
+
+  /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
+  constructor({ settings, log, name, isDisconnect }: EngineParts) {
+    const options = settings.engineOptions
+    const config = clientConfig(settings.url, options)
+    assertConnectable(config, name)
+    this.#options = options
+    this.#emitter = new Emitter((event, error) =>
+      log.warn({ err: error, event }, 'a listener of a database event failed')
+    )
+    this.#judge = createJudge(isDisconnect, error =>
+      log.warn({ err: error }, 'the isDisconnect hook failed')
+    )
+    this.#connector = new Connector({
+      config,
+      parameters: sessionParameters(options),
+      options,
+      clock: systemClock,
+      emitter: this.#emitter,
+      log
+    })
+    this.#pool = new Pool<Client>(
+      poolOptions(options),
+      (onLost, signal) => this.#connector.connect(onLost, signal),
+      systemClock,
+      Math.random,
+      {
+        judge: this.#judge,
+        checkout: client => this.#onCheckout(client),
+        checkin: client => this.#emitter.emit('checkin', { client: client?.raw }),
+        invalidate: (generation, error) => {
+          log.warn({ err: error, generation }, 'every older database connection is replaced')
+          this.#emitter.emit('invalidate', { generation, error })
+        },
+        close: (client, reason, error) => {
+          this.#emitter.emit('close', { client: client.raw, reason, error })
+        }
+      }
+    )
+    this.#sessionHost = {
+      pool: this.#pool,
+      returnTimeout: options.close_timeout * SECOND,
+      judge: this.#judge,
+      translate,
+      setTimer: (ms, fn) => systemClock.setTimer(ms, fn, { background: true })
+    }
+  }
+
+  /**
+   * Runs one statement on a connection of its own. Not part of any request: what it did is not known when a reply
+   * is decided on.
+   *
+   * @throws as {@link Connection.query}
+   */
+  query = (async (query: string | QueryConfig, values?: unknown[]) => {
+    const connection = this.connection(new Ledger(), false)
+    try {
+      return await connection.query(query, values)
+    } finally {
+      connection.end()
+    }
+  }) as Queryable['query']
+
+  /** Runs `fn` in a transaction on a connection of its own; see {@link Connection.transaction}. */
+  async transaction<Result>(
+    fn: (transaction: Transaction) => Promise<Result>,
+    options?: TransactionOptions
+  ): Promise<Result> {
+    const connection = this.connection(new Ledger(), false)
+    try {
+      return await connection.transaction(fn, options)
+    } finally {
+      connection.end()
+    }
+  }
+
+  /**
+   * A connection that the caller releases; `await using` does.
+   *
+   * @throws {PoolTimeoutError | OverloadedError | UnavailableError | MisconfiguredError} there is none
+   * @throws the signal's reason
+   */
+  async connect({ signal }: { signal?: AbortSignal } = {}): Promise<Connection> {
+    return this.connection(new Ledger(), false).open({ signal })
+  }
+
+  /** A connection that takes a client only when it is used; the plugin makes `req.db` of it. */
+  connection(ledger: Ledger, isRequest: boolean): Connection {
+    return new Connection(this.#sessionHost, ledger, isRequest)
+  }
+
+  /**
+   * For health checks: resolves when the server answers, on an idle client or else on one opened for it, and so
+   * never waits behind requests. Takes at most `pool_pre_ping_timeout` and `connect_timeout` together.
+   *
+   * @throws {UnavailableError | MisconfiguredError} it does not
+   * @throws the signal's reason
+   */
+  async ping({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted()
+    const lease = this.#pool.tryCheckout()
+    if (lease !== undefined) {
+      try {
+        await lease.client.ping(this.#options.pool_pre_ping_timeout * SECOND)
+        this.#pool.checkin(lease)
+        return
+      } catch (error) {
+        this.#pool.checkin(lease, 'ping', error)
+        const { scope } = this.#judge(error, 'ping', lease.client)
+        if (scope === 'generation') this.#pool.invalidate(error, lease.generation)
+      }
+    }
+    try {
+      const client = await this.#connector.connect(() => {}, signal)
+      await client.close()
+    } catch (error) {
+      throw translate(error, this.#judge(error, 'connect', undefined), new Ledger())
+    }
+  }
+
+  /** Where the engine stands now; a plain object, cheap enough for a metrics scrape. */
+  status(): EngineStatus {
+    const { state, lastError } = this.#connector
+    return { state, ...this.#pool.status(), lastError }
+  }
+
+  /** Has every client replaced: idle ones now, the others when they come back. */
+  invalidate(error?: unknown): void {
+    this.#pool.invalidate(error, undefined, 'user')
+  }
+
+  /** Closes every idle client now and the others when they come back; the next use opens new ones. */
+  dispose(): void {
+    this.invalidate()
+  }
+
+  /** Closes the engine for good; `app.close()` does. Waits up to `close_timeout` for what is in use. */
+  close(): Promise<void> {
+    return this.#pool.close(this.#options.close_timeout * SECOND)
+  }
+
+  /** Listens to what happens to clients; returns what removes the listener again. */
+  on<Name extends EventName>(event: Name, listener: Listener<Name>): () => void {
+    return this.#emitter.on(event, listener)
+  }
+
+  #onCheckout(client: Client): void {
+    try {
+      this.#emitter.askSync('checkout', { client: client.raw as ClientBase })
+    } catch (error) {
+      throw this.#judge(error, 'checkout', client).failure === 'disconnect'
+        ? error
+        : new ListenerError('checkout', { cause: error })
+    }
+  }
+}

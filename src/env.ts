@@ -1,0 +1,107 @@
+/** A value with the place it was written in, for the error message. */
+export interface Sourced {
+  value: unknown
+  source: string
+}
+
+/** Environment variables, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** `billing-eu` -> `BILLING_EU_`; no name, no prefix. */
+export function environmentPrefix(name: string | undefined): string {
+  return name === undefined ? '' : `${name.replace(/[^A-Za-z0-9]+/g, '_').toUpperCase()}_`
+}
+
+/**
+ * Options from the environment: `variable` holds a JSON object, and single keys such as
+ * `ENGINE_OPTIONS__POOL_RECYCLE=300` win over it. Values are JSON, or else text (Flask's convention).
+ * What cannot be read is added to `faults`.
+ */
+export function readEnvironment(
+  env: Environment,
+  variable: string,
+  faults: string[]
+): Map<string, Sourced> {
+  const sourced = new Map<string, Sourced>()
+  for (const [key, value] of Object.entries(readJsonObject(env, variable, faults))) {
+    sourced.set(key, { value, source: variable })
+  }
+  const prefix = `${variable}__`
+  for (const [key, text] of Object.entries(env)) {
+    if (!key.startsWith(prefix) || text === undefined) continue
+    setByPath(sourced, key.slice(prefix.length).split('__'), parseJson(text), key)
+  }
+  return sourced
+}
+
+function readJsonObject(
+  env: Environment,
+  variable: string,
+  faults: string[]
+): Record<string, unknown> {
+  const text = env[variable]
+  if (text === undefined || text.trim() === '') return {}
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    faults.push(
+      `${variable}: expected a JSON object, got text that is not JSON (${jsonFault(error)})`
+    )
+    return {}
+  }
+  if (isPlainObject(value)) return value
+  faults.push(`${variable}: expected a JSON object, got ${describeValue(value)}`)
+  return {}
+}
+
+/** `POOL_RECYCLE` names an option; `CONNECT_ARGS__keepAlive` a key inside one, whose letters are kept. */
+function setByPath(
+  sourced: Map<string, Sourced>,
+  path: string[],
+  value: unknown,
+  source: string
+): void {
+  const [head = '', ...rest] = path
+  const option = head.toLowerCase()
+  if (rest.length === 0) {
+    sourced.set(option, { value, source })
+    return
+  }
+  const outer = sourced.get(option)?.value
+  const nested = new Map(isPlainObject(outer) ? Object.entries(outer) : [])
+  nested.set(rest.join('__'), value)
+  sourced.set(option, { value: Object.fromEntries(nested), source })
+}
+
+/** What is not JSON is text, so that `NullPool` needs no quotes. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** Only the position: the parser's own words quote the text, and the text may hold a password. */
+function jsonFault(error: unknown): string {
+  const position = /position (\d+)/.exec(error instanceof Error ? error.message : '')
+  return position ? `at position ${position[1]}` : 'it ends too early'
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Text that is plainly a word or a number is shown; anything longer or stranger may be a secret in the wrong place. */
+const HARMLESS_TEXT = /^[\w .+-]{0,24}$/
+
+/** A value for an error message: what it is and, where that gives nothing away, the value. */
+export function describeValue(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object') return 'an object'
+  if (typeof value !== 'string') return `${String(value)} (${typeof value})`
+  if (HARMLESS_TEXT.test(value)) return `${JSON.stringify(value)} (string)`
+  return `a string of ${value.length} characters`
+}

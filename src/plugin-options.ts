@@ -1,0 +1,56 @@
+import type { Environment } from './env.js'
+import type { IsDisconnect } from './judge.js'
+import type { EngineOptionsInput } from './options.js'
+
+/** What `app.register(dbPlugin, options)` takes. Explicit options win over the environment, key by key. */
+export interface DbPluginOptions {
+  /** Default: `DATABASE_URL`. */
+  url?: string
+  /** Default: `ENGINE_OPTIONS` (a JSON object) and `ENGINE_OPTIONS__<KEY>`. */
+  engineOptions?: EngineOptionsInput
+  /** A further database: `app.db.<name>` and `req.db.<name>`, from `<NAME>_DATABASE_URL`. Default: the one without a name. */
+  name?: string
+  /** Where the variables are read from. Default: `process.env`. */
+  env?: Environment
+  /** Overrides, both ways, what counts as a lost connection. */
+  isDisconnect?: IsDisconnect
+}
+
+const KNOWN = new Set(['url', 'engineOptions', 'name', 'env', 'isDisconnect'])
+/** Fastify's own options of `register()`. */
+const OF_FASTIFY = new Set(['prefix', 'logLevel', 'logSerializers'])
+const NOT_SUPPORTED_YET = new Set(['requireDatabase', 'onAbort', 'problemJson'])
+
+/** What is wrong with the options themselves; their contents are {@link readSettings}'s to judge. */
+export function pluginOptionFaults(options: object): string[] {
+  return Object.keys(options).flatMap(key => {
+    if (KNOWN.has(key) || OF_FASTIFY.has(key)) return []
+    if (NOT_SUPPORTED_YET.has(key)) return [`${key}: not supported yet (from the plugin's options)`]
+    const known = [...KNOWN].join(', ')
+    return [`${key}: unknown option (from the plugin's options); known are ${known}`]
+  })
+}
+
+/** What a route may say of itself: `config: { db: { … } }`. */
+export interface RouteDatabaseConfig {
+  /**
+   * Repeating a request to this route is harmless by its own design (an idempotency key, an upsert), so that
+   * `Retry-After` may be sent even when nobody knows whether it took effect. Default: false.
+   */
+  idempotent?: boolean
+}
+
+const ROUTE_KEYS_NOT_SUPPORTED_YET = new Set(['transaction', 'readOnly', 'timeout'])
+
+/** What is wrong with a route's `config.db`. */
+export function routeConfigFaults(config: unknown): string[] {
+  if (config === undefined) return []
+  if (typeof config !== 'object' || config === null) return ['config.db: expected an object']
+  return Object.entries(config).flatMap(([key, value]) => {
+    if (key === 'idempotent') {
+      return typeof value === 'boolean' ? [] : ['config.db.idempotent: expected true or false']
+    }
+    if (ROUTE_KEYS_NOT_SUPPORTED_YET.has(key)) return [`config.db.${key}: not supported yet`]
+    return [`config.db.${key}: unknown option; known is idempotent`]
+  })
+}

@@ -1,0 +1,81 @@
+import type { Clock, Timer } from '../clock.js'
+import type { PoolClient } from './contract.js'
+import type { Queued } from './queue.js'
+import type { Lease } from './slot.js'
+
+export interface CheckoutRequest {
+  /** Clock reading, in milliseconds, after which nobody needs the client any more. */
+  deadline?: number | undefined
+  /** Leaves at any step; the checkout rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+/** How many clients a checkout tries before it reports what is wrong with them. */
+export const MAX_TRIES = 3
+
+let arrivals = 0
+
+/**
+ * One call for a client, from its arrival until it is settled, exactly once. Whoever holds a slot for it must
+ * look at `isSettled` after every wait: the caller may have left.
+ */
+export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
+  readonly order = ++arrivals
+  previous: Checkout<C> | undefined
+  next: Checkout<C> | undefined
+
+  readonly deadline: number
+  readonly promise: Promise<Lease<C>>
+  isSettled = false
+  /** Clients that turned out to be dead so far. */
+  tries = 0
+  /** The generation of a client whose ping timed out: it is doubted until a fresh connect has succeeded. */
+  doubtedGeneration: number | undefined
+
+  readonly #signal: AbortSignal | undefined
+  #timer: Timer | undefined
+  #onAbort: (() => void) | undefined
+  #resolve: (lease: Lease<C>) => void = () => {}
+  #reject: (error: unknown) => void = () => {}
+
+  constructor(deadline: number, signal: AbortSignal | undefined) {
+    this.deadline = deadline
+    this.#signal = signal
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** From here on the checkout takes time, and may be called off: `onLeave` is told before it rejects. */
+  watch(clock: Clock, timeoutError: () => Error, onLeave: () => void): void {
+    if (this.#timer !== undefined) return
+    const leave = (error: unknown) => {
+      if (this.isSettled) return
+      onLeave()
+      this.reject(error)
+    }
+    this.#timer = clock.setTimer(this.deadline - clock.now(), () => leave(timeoutError()))
+    const signal = this.#signal
+    if (signal === undefined) return
+    this.#onAbort = () => leave(signal.reason)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  resolve(lease: Lease<C>): void {
+    this.#settle()
+    this.#resolve(lease)
+  }
+
+  reject(error: unknown): void {
+    if (this.isSettled) return
+    this.#settle()
+    this.#reject(error)
+  }
+
+  #settle(): void {
+    this.isSettled = true
+    this.#timer?.cancel()
+    if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
+  }
+}

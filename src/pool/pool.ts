@@ -1,0 +1,211 @@
+import type { Clock } from '../clock.js'
+import { EngineClosedError } from '../errors.js'
+import type { CloseReason } from '../events.js'
+import { capacityOf } from './capacity.js'
+import { Checkout, type CheckoutRequest } from './checkout.js'
+import type {
+  Connector,
+  PoolClient,
+  PoolCounters,
+  PoolHooks,
+  PoolOptions,
+  PoolStatus
+} from './contract.js'
+import { Dispatcher } from './dispatcher.js'
+import { Inventory } from './inventory.js'
+import { Lease, type Slot } from './slot.js'
+
+/** Two idle clients of a generation lost within this time say that the server is gone, not one session. */
+const IDLE_LOSS_WINDOW_MS = 1000
+
+/** Lends clients, takes them back, and replaces the ones that are lost, too old or of an invalidated generation. */
+export class Pool<C extends PoolClient> {
+  readonly #options: PoolOptions
+  readonly #clock: Clock
+  readonly #hooks: PoolHooks<C>
+  readonly #inventory: Inventory<C>
+  readonly #dispatcher: Dispatcher<C>
+  readonly #counters: PoolCounters = {
+    checkouts: 0,
+    connects: 0,
+    connectFailures: 0,
+    pings: 0,
+    pingFailures: 0,
+    timeouts: 0
+  }
+  #isClosed = false
+  #lastIdleLoss = { at: Number.NEGATIVE_INFINITY, generation: -1 }
+
+  constructor(
+    options: PoolOptions,
+    connect: Connector<C>,
+    clock: Clock,
+    random: () => number,
+    hooks: PoolHooks<C>
+  ) {
+    this.#options = options
+    this.#clock = clock
+    this.#hooks = hooks
+    this.#inventory = new Inventory({
+      capacity: capacityOf(options),
+      recycleJitter: options.recycleJitter,
+      isLifo: options.isLifo,
+      connect,
+      clock,
+      random,
+      counters: this.#counters,
+      owner: {
+        onOpened: slot => this.#dispatcher.onOpened(slot),
+        onOpenFailed: (slot, error) => this.#dispatcher.onOpenFailed(slot, error),
+        onIdleLost: (slot, error) => this.#onIdleLost(slot, error),
+        onClosed: (client, reason, error) => hooks.close(client, reason, error)
+      }
+    })
+    this.#dispatcher = new Dispatcher({
+      options,
+      clock,
+      hooks,
+      inventory: this.#inventory,
+      counters: this.#counters,
+      invalidate: (error, generation) => this.invalidate(error, generation)
+    })
+  }
+
+  get generation(): number {
+    return this.#inventory.generation
+  }
+
+  /**
+   * Lends a client, verified as the options say.
+   *
+   * @throws {PoolTimeoutError} `timeout` passed: waiting, connecting and pinging together
+   * @throws {OverloadedError} `maxWaiting` checkouts wait already
+   * @throws {EngineClosedError} the pool is closed, or closes meanwhile
+   * @throws the connect's error, the third failed verification's, a listener's, or the signal's reason
+   */
+  checkout(request: CheckoutRequest = {}): Promise<Lease<C>> {
+    if (this.#isClosed) return Promise.reject(new EngineClosedError())
+    if (request.signal?.aborted) return Promise.reject(request.signal.reason)
+    const checkout = new Checkout<C>(this.#deadlineOf(request), request.signal)
+    this.#dispatcher.admit(checkout)
+    return checkout.promise
+  }
+
+  /** An idle client, unverified and without waiting; `undefined` when there is none. */
+  tryCheckout(): Lease<C> | undefined {
+    const slot = this.#isClosed ? undefined : this.#inventory.takeIdle()
+    return slot?.client && new Lease(slot, slot.client)
+  }
+
+  /** Takes a client back: reset, and lent to the first waiter. With a `reason` it is closed. A second return does nothing. */
+  checkin(lease: Lease<C>, reason?: CloseReason, error?: unknown): void {
+    if (lease.isReturned) return
+    lease.isReturned = true
+    const { slot, client } = lease
+    slot.isFresh = false
+    const unfit = reason ?? this.#unfitness(slot)
+    if (unfit !== undefined) {
+      this.#retire(slot, unfit, error ?? client.lost)
+      return
+    }
+    const resetting = client.reset()
+    if (resetting === undefined) {
+      this.#takeBack(slot, client)
+      return
+    }
+    resetting.then(
+      () => this.#takeBack(slot, client),
+      failure => this.#retire(slot, 'reset', failure)
+    )
+  }
+
+  /** Takes the client out of the pool for good, open as it is; whoever has it closes it. */
+  detach(lease: Lease<C>): void {
+    if (lease.isReturned) return
+    lease.isReturned = true
+    this.#inventory.detach(lease.slot)
+    this.#dispatcher.serve()
+  }
+
+  /**
+   * Replaces every client of `generation` and older. A generation is invalidated once: the late failure of a
+   * client that was replaced already does not touch its successors.
+   */
+  invalidate(
+    error: unknown,
+    generation = this.#inventory.generation,
+    reason: CloseReason = 'generation'
+  ): boolean {
+    if (this.#isClosed || generation < this.#inventory.generation) return false
+    this.#inventory.nextGeneration(reason, error)
+    this.#hooks.invalidate(this.#inventory.generation, error)
+    this.#dispatcher.serve()
+    return true
+  }
+
+  /**
+   * Refuses new checkouts and waiting ones, closes idle clients and connects, waits for the rest to come back, and
+   * closes by force what has not after `timeout` milliseconds. Resolves when the last socket is closed.
+   */
+  close(timeout: number): Promise<void> {
+    this.#isClosed = true
+    this.#dispatcher.close()
+    return this.#inventory.close(timeout)
+  }
+
+  status(): PoolStatus {
+    const { size, idle, connecting, generation, overflow } = this.#inventory
+    return {
+      size,
+      idle,
+      checkedOut: size - idle - connecting,
+      connecting,
+      overflow,
+      waiting: this.#dispatcher.waiting,
+      generation,
+      counters: { ...this.#counters }
+    }
+  }
+
+  /** `pool_timeout` 0 means not to wait for a client in use; opening one has a limit of its own. */
+  #deadlineOf(request: CheckoutRequest): number {
+    const { timeout } = this.#options
+    const own = timeout === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + timeout
+    return Math.min(own, request.deadline ?? Number.POSITIVE_INFINITY)
+  }
+
+  #unfitness(slot: Slot<C>): CloseReason | undefined {
+    return this.#isClosed ? 'close' : this.#inventory.unfitness(slot)
+  }
+
+  /** A client came back and was made fit; its session may have ended, or its time come, meanwhile. */
+  #takeBack(slot: Slot<C>, client: C): void {
+    const unfit = this.#unfitness(slot)
+    if (unfit !== undefined) {
+      this.#retire(slot, unfit, client.lost)
+      return
+    }
+    this.#hooks.checkin(client)
+    this.#dispatcher.supply(slot)
+  }
+
+  /** Closes a client that came back, and lets the next one use its place. */
+  #retire(slot: Slot<C>, reason: CloseReason, error: unknown): void {
+    this.#hooks.checkin(undefined)
+    this.#inventory.discard(slot, reason, error)
+    this.#dispatcher.serve()
+    if (reason === 'recycle') this.#inventory.replace()
+  }
+
+  #onIdleLost(slot: Slot<C>, error: unknown): void {
+    const { generation } = slot
+    const at = this.#clock.now()
+    const last = this.#lastIdleLoss
+    this.#lastIdleLoss = { at, generation }
+    if (last.generation === generation && at - last.at <= IDLE_LOSS_WINDOW_MS) {
+      this.invalidate(error, generation)
+      return
+    }
+    this.#dispatcher.serve()
+  }
+}

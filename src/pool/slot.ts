@@ -1,0 +1,41 @@
+import type { PoolClient } from './contract.js'
+
+/**
+ * A place in the pool. It holds one client from the moment that is connected until it is closed; the limit
+ * counts slots, so a slot exists while its client is still connecting.
+ */
+export class Slot<C extends PoolClient> {
+  /** The generation the client was born in: stamped before it connects, since it may reach a server that is about to go. */
+  readonly generation: number
+  client: C | undefined
+  /** Clock reading after which the client is too old to be lent. */
+  expiresAt = Number.POSITIVE_INFINITY
+  idleSince = 0
+  /** Connected for the checkout that gets it, so there is nothing to verify. */
+  isFresh = false
+  /** To be replaced at its return, though it works: SQLAlchemy's soft invalidation. */
+  isSoft = false
+  /** Connected because an older one was due, not because somebody waits for it. */
+  readonly isReplacement: boolean
+
+  constructor(generation: number, isReplacement: boolean) {
+    this.generation = generation
+    this.isReplacement = isReplacement
+  }
+}
+
+/** One loan of a slot's client: what a borrower holds, and gives back once. */
+export class Lease<C extends PoolClient> {
+  readonly client: C
+  readonly slot: Slot<C>
+  isReturned = false
+
+  constructor(slot: Slot<C>, client: C) {
+    this.slot = slot
+    this.client = client
+  }
+
+  get generation(): number {
+    return this.slot.generation
+  }
+}

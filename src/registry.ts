@@ -1,0 +1,112 @@
+import { Connection } from './connection.js'
+import { Engine } from './engine.js'
+import { InvalidOptionsError } from './errors.js'
+import type { RequestScope } from './request-scope.js'
+
+/** A name becomes a member and the prefix of environment variables. */
+const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/
+
+/**
+ * The databases that one encapsulation context knows: its own, and those of the contexts around it. `app.db` is the
+ * one without a name; the others are its members, here and on `req.db`.
+ */
+export class Registry {
+  readonly #outer: Registry | undefined
+  readonly #named = new Map<string, Engine>()
+  #unnamed: Engine | undefined
+  #root: object | undefined
+
+  constructor(outer: Registry | undefined) {
+    this.#outer = outer
+  }
+
+  /** @throws {InvalidOptionsError} the name is taken, shadows a member, or is none */
+  assertFree(name: string | undefined): void {
+    if (name === undefined) {
+      if (this.unnamed === undefined) return
+      throw new InvalidOptionsError(
+        'The default database is registered already; give a further one a name'
+      )
+    }
+    if (typeof name !== 'string' || !NAME.test(name)) {
+      throw new InvalidOptionsError(
+        `name: expected a letter, then letters, digits, '_' or '-', got ${JSON.stringify(name)}`
+      )
+    }
+    if (isMember(name)) {
+      throw new InvalidOptionsError(`name: '${name}' would hide a member of app.db or req.db`)
+    }
+    if (this.find(name) !== undefined) {
+      throw new InvalidOptionsError(`A database named '${name}' is registered already`)
+    }
+  }
+
+  add(name: string | undefined, engine: Engine): void {
+    if (name === undefined) this.#unnamed = engine
+    else this.#named.set(name, engine)
+    this.#root = undefined
+  }
+
+  /** What `app.db` is. */
+  get root(): object {
+    this.#root ??= withMembers(this.unnamed, this.names(), name => this.find(name))
+    return this.#root
+  }
+
+  /** What `req.db` is: the same object throughout a request. */
+  requestRoot(scope: RequestScope): object {
+    const engine = this.unnamed
+    scope.root ??= withMembers(engine && scope.connection(engine), this.names(), name => {
+      const named = this.find(name)
+      return named && scope.connection(named)
+    })
+    return scope.root
+  }
+
+  /** The database without a name. */
+  get unnamed(): Engine | undefined {
+    return this.#unnamed ?? this.#outer?.unnamed
+  }
+
+  find(name: string): Engine | undefined {
+    return this.#named.get(name) ?? this.#outer?.find(name)
+  }
+
+  names(): string[] {
+    return [...(this.#outer?.names() ?? []), ...this.#named.keys()]
+  }
+}
+
+function isMember(name: string): boolean {
+  return name in Engine.prototype || name in Connection.prototype || OWN_MEMBERS.has(name)
+}
+
+/** Members that are no part of a prototype, and the one that would make `await app.db` a trap. */
+const OWN_MEMBERS = new Set(['query', 'then'])
+
+/**
+ * The default database with the named ones as members. A stand-in, so that what a context adds is not seen outside
+ * of it; without a default it has only names, and says so when it is used as if there were one.
+ */
+function withMembers(
+  unnamed: object | undefined,
+  names: string[],
+  find: (name: string) => object | undefined
+): object {
+  if (unnamed !== undefined && names.length === 0) return unnamed
+  const members = new Set(names)
+  return new Proxy(unnamed ?? {}, {
+    get(target, key) {
+      if (typeof key === 'string' && members.has(key)) return find(key)
+      if (unnamed === undefined && typeof key === 'string' && isMember(key) && key !== 'then') {
+        throw new InvalidOptionsError(
+          `No default database is registered; the databases are ${names.join(', ')}`
+        )
+      }
+      // On the target, not on the stand-in: private members belong to the object that declared them.
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+    has: (target, key) => members.has(String(key)) || Reflect.has(target, key)
+  })
+}

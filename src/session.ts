@@ -1,0 +1,179 @@
+import type { Client } from './client/client.js'
+import type { Phase, Verdict } from './disconnect.js'
+import { ConnectionClosedError } from './errors.js'
+import type { Ledger } from './ledger.js'
+import type { CheckoutRequest } from './pool/checkout.js'
+import type { Pool } from './pool/pool.js'
+import type { Lease } from './pool/slot.js'
+
+/** What a session needs of the engine it belongs to. */
+export interface SessionHost {
+  readonly pool: Pool<Client>
+  /** How long what still runs may go on after the session has ended, in milliseconds. */
+  readonly returnTimeout: number
+  judge(error: unknown, phase: Phase, client: Client | undefined): Verdict
+  /** The error as the application gets it. */
+  translate(error: unknown, verdict: Verdict, ledger: Ledger): unknown
+  setTimer(ms: number, fn: () => void): { cancel(): void }
+}
+
+/**
+ * The client behind a connection: taken from the pool with the first use, kept while it is wanted, given back once
+ * and never while something runs on it. What is known of a lost one stays until it is rolled back.
+ */
+export class Session {
+  readonly #host: SessionHost
+  readonly #ledger: Ledger
+  readonly #ended = new AbortController()
+  #lease: Lease<Client> | undefined
+  #checkingOut: Promise<Lease<Client>> | undefined
+  /** Uses, holds and checkouts that are not over. */
+  #uses = 0
+  #holds = 0
+  #isReturning = false
+  #returnTimer: { cancel(): void } | undefined
+  #isInvalidated = false
+
+  /** A transaction was lost with its client, and nobody has rolled it back yet. */
+  isPendingRollback = false
+
+  constructor(host: SessionHost, ledger: Ledger) {
+    this.#host = host
+    this.#ledger = ledger
+  }
+
+  get isEnded(): boolean {
+    return this.#ended.signal.aborted
+  }
+
+  get isInvalidated(): boolean {
+    return this.#isInvalidated
+  }
+
+  get isInTransaction(): boolean {
+    return this.isPendingRollback || (this.#lease?.client.isInTransaction ?? false)
+  }
+
+  /** Whether a client is held now. */
+  get hasClient(): boolean {
+    return this.#lease !== undefined
+  }
+
+  /**
+   * Does work on the session's client. What the work throws comes out as the application is to see it, and a
+   * client that is lost is given up before.
+   */
+  async use<Result>(
+    work: (client: Client) => Result | Promise<Result>,
+    request?: CheckoutRequest
+  ): Promise<Result> {
+    this.#uses += 1
+    if (!this.isEnded) this.#isReturning = false
+    try {
+      const lease = this.#lease ?? (await this.#checkout(request))
+      try {
+        return await work(lease.client)
+      } catch (error) {
+        throw this.fail(lease.client, error)
+      }
+    } finally {
+      this.#uses -= 1
+      this.#returnIfQuiet()
+    }
+  }
+
+  /** From here on the client is not given back, though nothing runs on it: a transaction is open. */
+  hold(): void {
+    this.#holds += 1
+  }
+
+  unhold(): void {
+    this.#holds -= 1
+    this.#returnIfQuiet()
+  }
+
+  /** Gives the client back as soon as nothing runs on it; a later use takes another one. */
+  release(): void {
+    this.#isReturning = true
+    this.#returnIfQuiet()
+  }
+
+  /** As {@link release}, for good and in bounded time; a checkout that still waits is called off. */
+  end(): void {
+    if (this.isEnded) return
+    this.#ended.abort(new ConnectionClosedError())
+    this.release()
+    if (this.#lease === undefined) return
+    this.#returnTimer = this.#host.setTimer(this.#host.returnTimeout, () => {
+      this.giveUp(new Error('The session was still busy long after its request had ended'))
+    })
+  }
+
+  /** The client cannot go on, or must not: it is closed, and a transaction on it is lost. */
+  giveUp(error: unknown, reason: 'error' | 'user' = 'error'): void {
+    const lease = this.#lease
+    if (lease === undefined) return
+    this.isPendingRollback ||= this.#holds > 0 || lease.client.isInTransaction
+    this.#isInvalidated = true
+    this.#lease = undefined
+    this.#returnTimer?.cancel()
+    this.#host.pool.checkin(lease, reason, error)
+  }
+
+  /** The client works, and is to be replaced when it comes back: SQLAlchemy's soft invalidation. */
+  giveUpSoftly(): void {
+    if (this.#lease) this.#lease.slot.isSoft = true
+  }
+
+  /** Draws the consequences of an error on a client, once, and says what the application gets to see. */
+  fail(client: Client, error: unknown): unknown {
+    const verdict = this.#host.judge(error, 'statement', client)
+    const lease = this.#lease
+    if (lease?.client === client) {
+      if (verdict.failure === 'disconnect' || client.lost !== undefined) this.giveUp(error)
+      if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
+    }
+    return this.#host.translate(error, verdict, this.#ledger)
+  }
+
+  async #checkout(request: CheckoutRequest | undefined): Promise<Lease<Client>> {
+    const { pool } = this.#host
+    this.#checkingOut ??= pool.checkout({ ...request, signal: this.#signal(request) })
+    try {
+      this.#lease = await this.#checkingOut
+      this.#isInvalidated = false
+    } catch (error) {
+      const verdict = this.#host.judge(error, 'connect', undefined)
+      throw this.#host.translate(error, verdict, this.#ledger)
+    } finally {
+      this.#checkingOut = undefined
+    }
+    if (this.isEnded) throw new ConnectionClosedError()
+    return this.#lease
+  }
+
+  #signal(request: CheckoutRequest | undefined): AbortSignal {
+    const { signal } = this.#ended
+    return request?.signal ? AbortSignal.any([signal, request.signal]) : signal
+  }
+
+  #returnIfQuiet(): void {
+    const lease = this.#lease
+    if (!this.#isReturning || lease === undefined) return
+    if (this.#uses > 0 || this.#holds > 0) return
+    this.#isReturning = false
+    const { client } = lease
+    if (client.lost !== undefined) {
+      this.fail(client, client.lost)
+      return
+    }
+    if (!client.isReady) {
+      this.#isReturning = true
+      client.onceReady(() => this.#returnIfQuiet())
+      return
+    }
+    this.#lease = undefined
+    this.#returnTimer?.cancel()
+    this.#host.pool.checkin(lease)
+  }
+}

@@ -1,0 +1,167 @@
+import type { QueryConfig, QueryResult, Submittable } from 'pg'
+import { RolledBackError, TransactionStateError } from './errors.js'
+import type { SessionQueryable, TransactionOptions } from './queryable.js'
+import { isSubmittable } from './submittable.js'
+
+/** What a transaction needs of the connection it runs on. */
+export interface TransactionHost {
+  /** A statement of the application, as part of whatever transaction is open. */
+  statement(textOrConfig: string | QueryConfig, values: unknown[] | undefined): Promise<QueryResult>
+  submit<Query extends Submittable>(submittable: Query): Query
+  /** Text of ours: BEGIN, COMMIT, savepoints. Also after the connection was ended, to bring what is open to its end. */
+  control(text: string): Promise<QueryResult>
+  /** The session was lost, so that there is nothing left to roll back on the server. */
+  readonly isLost: boolean
+  /** The client cannot be brought back to a known state; nobody may get it. */
+  giveUp(error: unknown): void
+}
+
+/**
+ * What the function of `transaction(fn)` gets. The same session as the connection's own: statements there belong
+ * to the transaction too. Its own `transaction(fn)` is a savepoint.
+ */
+export class Transaction implements SessionQueryable {
+  readonly #host: TransactionHost
+  readonly #depth: number
+  #isEnded = false
+  #isNestedOpen = false
+
+  constructor(host: TransactionHost, depth: number) {
+    this.#host = host
+    this.#depth = depth
+  }
+
+  query: SessionQueryable['query'] = ((
+    query: string | QueryConfig | Submittable,
+    values?: unknown[]
+  ) => {
+    if (isSubmittable(query)) {
+      this.#assertOpen()
+      return this.#host.submit(query)
+    }
+    return this.#statement(query, values)
+  }) as SessionQueryable['query']
+
+  /**
+   * Runs `fn` within a savepoint: if it throws, what it did is undone and the outer transaction goes on.
+   *
+   * @throws {TransactionStateError} a savepoint is open already, or this transaction has ended
+   */
+  async transaction<Result>(fn: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    this.#assertOpen()
+    if (this.#isNestedOpen) throw overlapping()
+    this.#isNestedOpen = true
+    try {
+      return await runSavepoint(this.#host, this.#depth + 1, fn)
+    } finally {
+      this.#isNestedOpen = false
+    }
+  }
+
+  /** The function has settled; a late statement must not run outside the transaction it was meant for. */
+  end(): void {
+    this.#isEnded = true
+  }
+
+  async #statement(query: string | QueryConfig, values?: unknown[]): Promise<QueryResult> {
+    this.#assertOpen()
+    return this.#host.statement(query, values)
+  }
+
+  #assertOpen(): void {
+    if (this.#isEnded) throw new TransactionStateError('The transaction has ended already')
+  }
+}
+
+/**
+ * BEGIN, `fn`, COMMIT. The first error wins: a ROLLBACK that fails never masks it.
+ *
+ * @throws what `fn` throws, or the COMMIT's error
+ * @throws {RolledBackError} a statement failed and `fn` went on: the server answered COMMIT with ROLLBACK
+ */
+export async function runTransaction<Result>(
+  host: TransactionHost,
+  options: TransactionOptions,
+  fn: (transaction: Transaction) => Promise<Result>
+): Promise<Result> {
+  await host.control(beginText(options))
+  const result = await runScope(host, new Transaction(host, 0), fn, ['ROLLBACK'])
+  const { command } = await host.control('COMMIT')
+  if (command === 'ROLLBACK') throw new RolledBackError()
+  return result
+}
+
+async function runSavepoint<Result>(
+  host: TransactionHost,
+  depth: number,
+  fn: (transaction: Transaction) => Promise<Result>
+): Promise<Result> {
+  const name = `fastify_pg_engine_${depth}`
+  await host.control(`SAVEPOINT ${name}`)
+  const result = await runScope(host, new Transaction(host, depth), fn, [
+    `ROLLBACK TO SAVEPOINT ${name}`,
+    `RELEASE SAVEPOINT ${name}`
+  ])
+  await host.control(`RELEASE SAVEPOINT ${name}`)
+  return result
+}
+
+/** Runs `fn`; if it throws, what it did is undone as far as there is still a session to undo it on. */
+async function runScope<Result>(
+  host: TransactionHost,
+  transaction: Transaction,
+  fn: (transaction: Transaction) => Promise<Result>,
+  undo: string[]
+): Promise<Result> {
+  try {
+    return await fn(transaction)
+  } catch (error) {
+    transaction.end()
+    try {
+      for (const text of undo) if (!host.isLost) await host.control(text)
+    } catch (failure) {
+      host.giveUp(failure)
+    }
+    throw error
+  } finally {
+    transaction.end()
+  }
+}
+
+/** Two transactions of one session cannot run beside each other: the statements of one would be part of the other. */
+export function overlapping(): TransactionStateError {
+  return new TransactionStateError(
+    'A transaction is open already; to nest, use the one that its function was given'
+  )
+}
+
+const ISOLATION_LEVELS: ReadonlySet<string | undefined> = new Set([
+  undefined,
+  'READ UNCOMMITTED',
+  'READ COMMITTED',
+  'REPEATABLE READ',
+  'SERIALIZABLE'
+])
+
+/**
+ * The BEGIN that the options ask for.
+ *
+ * @throws {TypeError} an unknown option or isolation level: it must not look as if it had worked, nor become SQL
+ */
+export function beginText(options: TransactionOptions): string {
+  const { isolationLevel, readOnly, deferrable, ...unknown } = options
+  const [key] = Object.keys(unknown)
+  if (key !== undefined) {
+    throw new TypeError(
+      `Expected isolationLevel, readOnly or deferrable as transaction option, got '${key}'`
+    )
+  }
+  if (!ISOLATION_LEVELS.has(isolationLevel)) {
+    throw new TypeError(`Expected one of PostgreSQL's isolation levels, got '${isolationLevel}'`)
+  }
+  const modes: string[] = []
+  if (isolationLevel !== undefined) modes.push(`ISOLATION LEVEL ${isolationLevel}`)
+  if (readOnly !== undefined) modes.push(readOnly ? 'READ ONLY' : 'READ WRITE')
+  if (deferrable !== undefined) modes.push(deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE')
+  return modes.length === 0 ? 'BEGIN' : `BEGIN ${modes.join(', ')}`
+}
