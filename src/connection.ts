@@ -138,7 +138,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     this.#assertUsable()
     const config = typeof query === 'string' ? { text: query } : query
     const kind = statementKind(config.text ?? '')
-    const control = kind.kind === 'control' ? kind.control : undefined
+    const { control } = kind
     if (control !== undefined && this.#isTransactionOpen) throw controlInTransaction()
     if (this.#session.isPendingRollback) return this.#rollbackLost(control)
 

@@ -19,7 +19,7 @@ export class Ledger {
 
   /** A statement was handed to the socket: from here on the server may have executed it. */
   statementWritten(kind?: StatementKind): void {
-    if (kind?.kind === 'control' && WITHOUT_EFFECT.has(kind.control)) return
+    if (kind?.control !== undefined && WITHOUT_EFFECT.has(kind.control)) return
     this.#hasWritten = true
   }
 

@@ -2,23 +2,24 @@ import { END, isWord, NEVER_NAMES, SqlLexer, UNREADABLE, words } from './sql-lex
 
 /** What a control statement does, by its first words (https://www.postgresql.org/docs/current/sql-commands.html). */
 const CONTROL = [
-  [/^(begin|start transaction)( |$)/, 'begin'],
-  [/^commit prepared( |$)/, 'commit_prepared'],
-  [/^(commit|end)( |$)/, 'commit'],
-  [/^rollback prepared( |$)/, 'rollback_prepared'],
-  [/^(rollback|abort)( work| transaction)? to( |$)/, 'rollback_to'],
-  [/^(rollback|abort)( |$)/, 'rollback'],
-  [/^savepoint( |$)/, 'savepoint'],
-  [/^release( |$)/, 'release'],
-  [/^prepare transaction '/, 'prepare_transaction'], // without a string it prepares a statement of that name
-  [/^set (local |session )?transaction( |$)/, 'set_transaction']
+  [/^(begin|start transaction) /, 'begin'],
+  [/^commit prepared /, 'commit_prepared'],
+  [/^(commit|end) /, 'commit'],
+  [/^rollback prepared /, 'rollback_prepared'],
+  [/^(rollback|abort) ((work|transaction) )?to /, 'rollback_to'],
+  [/^(rollback|abort) /, 'rollback'],
+  [/^savepoint /, 'savepoint'],
+  [/^release /, 'release'],
+  [/^prepare transaction ' /, 'prepare_transaction'], // without a string it prepares a statement of that name
+  [/^set ((local|session) )?transaction /, 'set_transaction']
 ] as const
-const AND_CHAIN = /^(commit|end|rollback|abort)( work| transaction)? and chain( |$)/
-/** Tokens that these patterns need. */
-const OPENING = 5
+const AND_CHAIN = /^(commit|end|rollback|abort) ((work|transaction) )?and chain /
+const OPENING = 40 // characters, as many as these patterns may need
 
+/** PostgreSQL's transaction commands; `begin` is START TRANSACTION too, `commit` END, `rollback` ABORT. */
 export type ControlCommand = (typeof CONTROL)[number][1]
 
+/** What a text is, for whoever verifies, replays or accounts for it. */
 export interface StatementKind {
   /**
    * - `read`, a plain read: one query with no function outside a short list, no row lock, no INTO, no write in its WITH
@@ -39,15 +40,13 @@ export interface StatementKind {
 /** Stable or immutable, and in pg_catalog of every supported server: a name that is not there would be a user's. */
 const PURE_FUNCTIONS = words(`
   count sum min max avg array_agg string_agg bool_and bool_or every json_agg jsonb_agg json_object_agg jsonb_object_agg
-  row_number rank dense_rank percent_rank ntile lag lead first_value last_value nth_value lower upper initcap length
-  char_length octet_length btrim ltrim rtrim lpad rpad left right replace split_part concat concat_ws strpos substr
-  starts_with reverse format md5 regexp_replace regexp_match abs round ceil ceiling floor trunc mod power sqrt sign now
-  date date_trunc date_part age make_date make_interval to_char to_date to_number to_timestamp json_build_object
-  json_build_array jsonb_build_object jsonb_build_array to_json to_jsonb row_to_json array_to_json json_array_elements
-  json_array_elements_text jsonb_array_elements jsonb_array_elements_text json_each json_each_text jsonb_each
-  jsonb_each_text json_object_keys jsonb_object_keys json_array_length jsonb_array_length json_typeof jsonb_typeof
-  jsonb_path_exists jsonb_path_query jsonb_path_query_first generate_series unnest cardinality array_length
-  array_position array_to_string string_to_array`)
+  row_number rank dense_rank ntile lag lead first_value last_value lower upper initcap length char_length octet_length
+  btrim ltrim rtrim left right replace split_part concat concat_ws strpos substr reverse format md5 regexp_replace
+  regexp_match abs round ceil ceiling floor trunc mod power sqrt sign now date date_trunc date_part age to_char to_date
+  to_timestamp json_build_object json_build_array jsonb_build_object jsonb_build_array to_json to_jsonb row_to_json
+  array_to_json json_array_elements json_array_elements_text jsonb_array_elements jsonb_array_elements_text json_each
+  json_each_text jsonb_each jsonb_each_text json_object_keys jsonb_object_keys json_array_length jsonb_array_length
+  json_typeof jsonb_typeof generate_series unnest cardinality array_length array_to_string string_to_array`)
 
 /** Their effect outlives a rollback, or they answer from the session: a repetition elsewhere is not the same. */
 const BOUND_TO_SESSION = /^"?(currval|lastval|setseed|set_config|dblink.*|pg_(try_)?advisory_.*)$/
@@ -65,8 +64,7 @@ const OPERATORS = words(`= <> != < > <= >= + - * / % ^ || ~ ~* !~ !~* ~~ ~~* !~~
 const QUERIES = words('select values table with')
 const ROW_CHANGES = words('insert update delete merge')
 
-/** Deeper, the server's parser runs out of memory. */
-const MAX_DEPTH = 10_000
+const MAX_DEPTH = 10_000 // deeper, the server's parser runs out of memory
 const CACHED_TEXTS = 1000
 const LONGEST_CACHED = 4096
 const cache = new Map<string, StatementKind>()
@@ -106,7 +104,8 @@ function recognise(text: string): StatementKind {
   // If its strings end elsewhere it is several statements: those the extended query protocol refuses.
   if (lexer.ambiguous) return { kind: 'other', ...shape }
   if (isQuery && scan.plain) return { kind: 'read', ...shape }
-  if (scan.changesRows && !scan.bound) return { kind: 'write', ...shape }
+  const writes = ROW_CHANGES.has(scan.first) || (isQuery && scan.writesInWith)
+  if (writes && !scan.bound) return { kind: 'write', ...shape }
   const control = CONTROL.find(([pattern]) => pattern.test(scan.opening))?.[1]
   if (control === undefined) return { kind: 'other', ...shape }
   return { kind: 'control', control, chain: AND_CHAIN.test(scan.opening), ...shape }
@@ -127,12 +126,11 @@ class StatementScan {
   first = ''
   depth = 0
   plain = true
-  /** It is, or holds in its WITH, an INSERT, UPDATE, DELETE or MERGE. */
-  changesRows = false
-  /** It cannot be plain DML. */
+  /** It has a WITH, and an INSERT, UPDATE, DELETE or MERGE in it or behind it. */
+  writesInWith = false
+  /** It does more than plain DML. */
   bound = false
   #frame: Frame = { opener: '', parent: undefined, inWith: false }
-  #taken = 0
   #last = ''
   #before = ''
   #schema = ''
@@ -146,16 +144,12 @@ class StatementScan {
     if (!this.#isHarmless(token)) this.plain = false
     this.#awaitsQuery = false
     if (token === '(') this.#open()
-    if (token === ')') {
-      this.#closed = this.#frame.opener
-      this.#frame = this.#frame.parent ?? this.#frame
-      this.depth -= 1
-    }
+    if (token === ')') this.#close()
     if (token === '.') this.#schema = this.#before === '.' ? '' : last
     if (isWord(token)) this.#takeWord(token)
 
     if (token !== '(') this.first ||= token
-    if (this.#taken++ < OPENING) this.opening += this.opening === '' ? token : ` ${token}`
+    if (this.opening.length < OPENING) this.opening += `${token} `
     this.#before = last
     // CAST (x AS type) is x::type.
     this.#last = token === 'as' && this.#frame.opener === 'cast' ? '::' : token
@@ -175,16 +169,10 @@ class StatementScan {
   }
 
   #takeWord(word: string): void {
-    const { opener } = this.#frame
-    if (word === 'for' && opener !== 'substring' && opener !== 'overlay') this.plain = false
-    if (word === 'into') {
-      this.plain = false
-      this.bound ||= this.#last !== 'insert' && this.#last !== 'merge'
-    }
-    if (ROW_CHANGES.has(word)) {
-      this.plain = false
-      this.changesRows ||= this.#last === '' || this.#isInWith()
-    }
+    if (word === 'for' && !/^(substring|overlay)$/.test(this.#frame.opener)) this.plain = false
+    if (word === 'into' || ROW_CHANGES.has(word)) this.plain = false
+    if (word === 'into') this.bound ||= this.#last !== 'insert' && this.#last !== 'merge'
+    if (ROW_CHANGES.has(word)) this.writesInWith ||= this.#isInWith()
     if (QUERIES.has(word) || ROW_CHANGES.has(word)) {
       this.#frame.inWith = word === 'with' && (this.#last === '' || this.#last === '(')
     }
@@ -207,6 +195,12 @@ class StatementScan {
     this.depth += 1
   }
 
+  #close(): void {
+    this.#closed = this.#frame.opener
+    this.#frame = this.#frame.parent ?? this.#frame
+    this.depth -= 1
+  }
+
   /** Whether the name before a parenthesis can be that of a function that is not listed. */
   #isCall(name: string): boolean {
     const before = this.#before
@@ -217,6 +211,8 @@ class StatementScan {
     if (/^['"0$\]]/.test(before) || (before === ')' && this.#closed !== 'on')) return false
     if (before === 'as' || isListed || NEVER_NAMES.has(name)) return false
     if (this.#frame.inWith && /^(with|recursive|,)$/.test(before)) return false
-    return !/^(order|group|partition) by$|^char(acter)? varying$/.test(`${before} ${name}`)
+    return !/^(order|group|partition) by$|^char(acter)? varying$|^grouping sets$/.test(
+      `${before} ${name}`
+    )
   }
 }

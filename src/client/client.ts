@@ -1,4 +1,4 @@
-import type { Connection, QueryConfig } from 'pg'
+import type { QueryConfig } from 'pg'
 import type { Clock } from '../clock.js'
 import { classify, PingTimeoutError } from '../disconnect.js'
 import type { SessionClient } from './config.js'
