@@ -1,22 +1,21 @@
-import type { Client as PgClient, QueryConfig, QueryResult, Submittable } from 'pg'
-import {
-  ConnectionClosedError,
-  PendingRollbackError,
-  RolledBackError,
-  TransactionStateError
-} from './errors.js'
+import type { Client as PgClient, QueryConfig, Submittable } from 'pg'
+import { TransactionStateError } from './errors.js'
 import type { Ledger } from './ledger.js'
 import type { CheckoutRequest } from './pool/checkout.js'
+import type { QueryRecorder, RecordedQuery } from './query-record.js'
 import type { SessionQueryable, TransactionOptions } from './queryable.js'
 import { Session, type SessionHost } from './session.js'
-import { statementKind } from './statement-kind.js'
-import { isSubmittable, submitTo } from './submittable.js'
-import {
-  overlapping,
-  runTransaction,
-  type Transaction,
-  type TransactionHost
-} from './transaction.js'
+import { StatementRunner } from './statement-runner.js'
+import { isSubmittable } from './submittable.js'
+import { overlapping, runTransaction, type Transaction } from './transaction.js'
+
+export interface ConnectionParts {
+  readonly ledger: Ledger
+  /** `release()` is not the end: a later statement takes another client. */
+  readonly isRequest: boolean
+  /** For engines whose statements are recorded or logged. */
+  readonly recorder?: QueryRecorder | undefined
+}
 
 /**
  * `req.db`, or what `app.db.connect()` gives: what people hold. It takes a client with the first statement, and
@@ -25,15 +24,13 @@ import {
  */
 export class Connection implements SessionQueryable, AsyncDisposable {
   readonly #session: Session
-  readonly #ledger: Ledger
-  readonly #isRequest: boolean
-  #isTransactionOpen = false
+  readonly #runner: StatementRunner
+  readonly #parts: ConnectionParts
 
-  /** `isRequest`: `release()` is not the end, a later statement takes another client. */
-  constructor(host: SessionHost, ledger: Ledger, isRequest: boolean) {
-    this.#session = new Session(host, ledger)
-    this.#ledger = ledger
-    this.#isRequest = isRequest
+  constructor(host: SessionHost, parts: ConnectionParts) {
+    this.#session = new Session(host, parts.ledger)
+    this.#runner = new StatementRunner(this.#session, parts.ledger, parts.recorder)
+    this.#parts = parts
   }
 
   /** Whether its client was lost or invalidated, and no other was taken since. */
@@ -43,7 +40,12 @@ export class Connection implements SessionQueryable, AsyncDisposable {
 
   /** Whether statements are part of a transaction; also of one that was lost and is not rolled back yet. */
   get inTransaction(): boolean {
-    return this.#isTransactionOpen || this.#session.isInTransaction
+    return this.#runner.isTransactionOpen || this.#session.isInTransaction
+  }
+
+  /** The statements so far, failed ones too, if `record_queries` is on. Flask-SQLAlchemy's `get_recorded_queries()`. */
+  get recordedQueries(): readonly RecordedQuery[] {
+    return this.#parts.recorder?.recorded ?? []
   }
 
   /**
@@ -55,8 +57,8 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws the checkout's error, or the server's own (`pg.DatabaseError`)
    */
   query = ((query: string | QueryConfig | Submittable, values?: unknown[]) => {
-    if (!isSubmittable(query)) return this.#statement(query, values)
-    return this.#submit(query)
+    if (isSubmittable(query)) return this.#runner.submit(query)
+    return this.#runner.statement(typeof query === 'string' ? { text: query } : query, values)
   }) as SessionQueryable['query']
 
   /**
@@ -70,27 +72,27 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     fn: (transaction: Transaction) => Promise<Result>,
     options: TransactionOptions = {}
   ): Promise<Result> {
-    this.#assertUsable()
+    this.#runner.assertUsable()
     if (this.inTransaction) throw overlapping()
-    this.#isTransactionOpen = true
+    this.#runner.isTransactionOpen = true
     this.#session.hold()
     try {
-      return await runTransaction(this.#transactionHost(), options, fn)
+      return await runTransaction(this.#runner, options, fn)
     } finally {
       // Whatever became of it, it is over, and with it what was pending.
       this.#session.isPendingRollback = false
-      this.#isTransactionOpen = false
+      this.#runner.isTransactionOpen = false
       this.#session.unhold()
     }
   }
 
   /** The `pg.Client` itself, for libraries. Not to be kept after `release()` or the reply. */
   async client(): Promise<PgClient> {
-    this.#assertUsable()
+    this.#runner.assertUsable()
     return this.#session.use(client => {
       // Whatever is done with it is not seen by us.
-      this.#ledger.statementWritten()
-      return client.raw
+      this.#parts.ledger.statementWritten()
+      return client.expose()
     })
   }
 
@@ -105,8 +107,25 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * A second call does nothing.
    */
   invalidate(error?: unknown, options: { soft?: boolean } = {}): void {
-    if (options.soft) this.#session.giveUpSoftly()
+    if (options.soft) this.#session.giveUpSoftly(error)
     else this.#session.giveUp(error, 'user')
+  }
+
+  /**
+   * Takes the client out of the pool: its place is free for another, and when it is given back it is closed. For
+   * a session that must not be anybody else's afterwards. SQLAlchemy's `Connection.detach()`.
+   *
+   * @throws {TransactionStateError} the client was lost or invalidated: there is nothing to detach
+   */
+  async detach(): Promise<void> {
+    this.#runner.assertUsable()
+    if (this.invalidated) {
+      throw new TransactionStateError('An invalidated connection has no client to detach')
+    }
+    await this.#session.use(() => {
+      this.#parts.ledger.statementWritten()
+      this.#session.detach()
+    })
   }
 
   /**
@@ -115,10 +134,10 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws {TransactionStateError} inside `transaction(fn)`
    */
   release(): void {
-    if (this.#isTransactionOpen) {
+    if (this.#runner.isTransactionOpen) {
       throw new TransactionStateError('A connection cannot be released inside transaction()')
     }
-    if (this.#isRequest) this.#session.release()
+    if (this.#parts.isRequest) this.#session.release()
     else this.#session.end()
   }
 
@@ -130,84 +149,4 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.end()
   }
-
-  async #statement(
-    query: string | QueryConfig,
-    values: unknown[] | undefined
-  ): Promise<QueryResult> {
-    this.#assertUsable()
-    const config = typeof query === 'string' ? { text: query } : query
-    const kind = statementKind(config.text ?? '')
-    const { control } = kind
-    if (control !== undefined && this.#isTransactionOpen) throw controlInTransaction()
-    if (this.#session.isPendingRollback) return this.#rollbackLost(control)
-
-    const onSubmitted = () => this.#ledger.statementWritten(kind)
-    const result = await this.#session.use(async client => {
-      this.#assertNotLost()
-      const answer = await client.run<QueryResult>(config, values, onSubmitted)
-      if (this.#isTransactionOpen && !client.isInTransaction) throw this.#endedByText()
-      return answer
-    })
-    if (control === 'commit' && result.command === 'ROLLBACK') throw new RolledBackError()
-    return result
-  }
-
-  /** A text of several statements had a COMMIT or ROLLBACK in it, which no look at its beginning shows. */
-  #endedByText(): TransactionStateError {
-    const error = new TransactionStateError(
-      'A text of several statements ended the transaction that it was part of'
-    )
-    this.#session.giveUp(error)
-    return error
-  }
-
-  #submit<Query extends Submittable>(submittable: Query): Query {
-    this.#assertUsable()
-    return submitTo(this.#session, submittable, () => {
-      this.#assertNotLost()
-      this.#ledger.statementWritten()
-    })
-  }
-
-  /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
-  #rollbackLost(control: string | undefined): QueryResult {
-    if (control !== 'rollback') throw new PendingRollbackError({ outcome: 'rolled_back' })
-    this.#session.isPendingRollback = false
-    return { command: 'ROLLBACK', rowCount: null, oid: 0, rows: [], fields: [] }
-  }
-
-  #transactionHost(): TransactionHost {
-    const session = this.#session
-    return {
-      statement: (query, values) => this.#statement(query, values),
-      submit: submittable => this.#submit(submittable),
-      control: text =>
-        session.use(client => {
-          this.#assertNotLost()
-          return client.run<QueryResult>({ text }, undefined)
-        }),
-      get isLost() {
-        return session.isPendingRollback
-      },
-      giveUp: error => session.giveUp(error)
-    }
-  }
-
-  #assertUsable(): void {
-    if (this.#session.isEnded) throw new ConnectionClosedError()
-  }
-
-  /** To be asked with the client in hand: it may have been lost since the statement was started. */
-  #assertNotLost(): void {
-    if (this.#session.isPendingRollback) {
-      throw new PendingRollbackError({ outcome: 'rolled_back' })
-    }
-  }
-}
-
-function controlInTransaction(): TransactionStateError {
-  return new TransactionStateError(
-    'Inside transaction() its function decides: return to commit, throw to roll back, nest for a savepoint'
-  )
 }

@@ -30,6 +30,7 @@ const SECOND = 1000
 export class Connector {
   readonly #parts: ConnectorParts
   #failure: ConnectFailure | undefined
+  #firstConnect: Promise<void> | undefined
   #downSince: number | undefined
 
   constructor(parts: ConnectorParts) {
@@ -53,9 +54,11 @@ export class Connector {
           clock,
           connectTimeout: options.connect_timeout * SECOND,
           resetMode: options.pool_reset_on_return,
-          prepare: raw => emitter.ask('connect', { client: raw }),
-          beforeReset: raw =>
-            emitter.hasListeners('reset') ? emitter.ask('reset', { client: raw }) : undefined,
+          prepare: raw => this.#prepare(raw),
+          beforeReset: (raw, inTransaction) =>
+            emitter.isHeard('reset')
+              ? emitter.ask('reset', { client: raw, inTransaction })
+              : undefined,
           onLost
         },
         signal
@@ -66,6 +69,17 @@ export class Connector {
       if (!signal?.aborted) this.#onFailed(error)
       throw error
     }
+  }
+
+  /** The `first_connect` listeners run once, on the first client; the others wait for them. After a failure, again. */
+  async #prepare(raw: SessionClient): Promise<void> {
+    const { emitter } = this.#parts
+    this.#firstConnect ??= emitter.ask('first_connect', { client: raw }).catch(error => {
+      this.#firstConnect = undefined
+      throw error
+    })
+    await this.#firstConnect
+    await emitter.ask('connect', { client: raw })
   }
 
   #onConnected(): void {

@@ -1,18 +1,22 @@
-import type { ClientBase, QueryConfig } from 'pg'
+import type { QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { assertConnectable, clientConfig, sessionParameters } from './client/config.js'
 import { systemClock } from './clock.js'
 import { Connection } from './connection.js'
 import { type ConnectFailure, Connector } from './connector.js'
-import { ListenerError } from './errors.js'
+import { echoPool } from './echo-pool.js'
+import { EngineError } from './errors.js'
 import { Emitter, type EventName, type Listener } from './events.js'
 import { createJudge, type IsDisconnect, type Judge } from './judge.js'
+import { LeakWatch } from './leak-watch.js'
 import { Ledger } from './ledger.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
 import type { PoolStatus } from './pool/contract.js'
 import { Pool } from './pool/pool.js'
+import { poolHooks } from './pool-hooks.js'
 import { poolOptions } from './pool-options.js'
+import { QueryRecorder } from './query-record.js'
 import type { Queryable, TransactionOptions } from './queryable.js'
 import type { SessionHost } from './session.js'
 import type { Settings } from './settings.js'
@@ -38,6 +42,7 @@ const SECOND = 1000
 /** `app.db`: one database, its pool, its options and its events. SQLAlchemy's `Engine`. */
 export class Engine implements Queryable {
   readonly #options: EngineOptions
+  readonly #log: EngineLogger
   readonly #emitter: Emitter
   readonly #judge: Judge
   readonly #connector: Connector
@@ -50,9 +55,11 @@ export class Engine implements Queryable {
     const config = clientConfig(settings.url, options)
     assertConnectable(config, name)
     this.#options = options
+    this.#log = log
     this.#emitter = new Emitter((event, error) =>
       log.warn({ err: error, event }, 'a listener of a database event failed')
     )
+    echoPool(this.#emitter, options.echo_pool, log)
     this.#judge = createJudge(isDisconnect, error =>
       log.warn({ err: error }, 'the isDisconnect hook failed')
     )
@@ -69,24 +76,18 @@ export class Engine implements Queryable {
       (onLost, signal) => this.#connector.connect(onLost, signal),
       systemClock,
       Math.random,
-      {
-        judge: this.#judge,
-        checkout: client => this.#onCheckout(client),
-        checkin: client => this.#emitter.emit('checkin', { client: client?.raw }),
-        invalidate: (generation, error) => {
-          log.warn({ err: error, generation }, 'every older database connection is replaced')
-          this.#emitter.emit('invalidate', { generation, error })
-        },
-        close: (client, reason, error) => {
-          this.#emitter.emit('close', { client: client.raw, reason, error })
-        }
-      }
+      poolHooks(this.#emitter, this.#judge, log)
     )
     this.#sessionHost = {
       pool: this.#pool,
       returnTimeout: options.close_timeout * SECOND,
+      leakWatch: new LeakWatch(options.leak_timeout * SECOND, systemClock, log),
       judge: this.#judge,
-      translate,
+      explain: (error, verdict, ledger, context) => {
+        const translated = translate(error, verdict, ledger)
+        if (error instanceof EngineError) return translated
+        return this.#emitter.handleError({ ...context, original: error, error: translated })
+      },
       setTimer: (ms, fn) => systemClock.setTimer(ms, fn, { background: true })
     }
   }
@@ -131,7 +132,10 @@ export class Engine implements Queryable {
 
   /** A connection that takes a client only when it is used; the plugin makes `req.db` of it. */
   connection(ledger: Ledger, isRequest: boolean): Connection {
-    return new Connection(this.#sessionHost, ledger, isRequest)
+    const { echo, record_queries } = this.#options
+    const isRecorded = echo !== false || record_queries
+    const recorder = isRecorded ? new QueryRecorder(this.#options, this.#log) : undefined
+    return new Connection(this.#sessionHost, { ledger, isRequest, recorder })
   }
 
   /**
@@ -187,15 +191,5 @@ export class Engine implements Queryable {
   /** Listens to what happens to clients; returns what removes the listener again. */
   on<Name extends EventName>(event: Name, listener: Listener<Name>): () => void {
     return this.#emitter.on(event, listener)
-  }
-
-  #onCheckout(client: Client): void {
-    try {
-      this.#emitter.askSync('checkout', { client: client.raw as ClientBase })
-    } catch (error) {
-      throw this.#judge(error, 'checkout', client).failure === 'disconnect'
-        ? error
-        : new ListenerError('checkout', { cause: error })
-    }
   }
 }

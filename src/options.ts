@@ -77,6 +77,8 @@ export const engineOptionsSchema = z.strictObject({
     .union([z.boolean(), z.literal('debug')])
     .describe('true, false or "debug"')
     .default(false),
+  /** Record statements for `req.db.recordedQueries`. Flask-SQLAlchemy's `SQLALCHEMY_RECORD_QUERIES`. */
+  record_queries: flag().default(false),
   /** Keep bound values out of logs and errors. */
   hide_parameters: flag().default(true),
   /** Passed to `pg.Client` untouched. */
@@ -103,10 +105,7 @@ export const ENGINE_OPTION_NAMES = Object.keys(engineOptionsSchema.shape) as Eng
 export const NOT_SUPPORTED_YET: ReadonlySet<string> = new Set<EngineOptionName>([
   'recovery_timeout',
   'statement_cache_size',
-  'echo',
-  'echo_pool',
   'half_open_timeout',
-  'leak_timeout',
   'resolve_doubt'
 ])
 

@@ -1,6 +1,7 @@
 import type { Client } from './client/client.js'
 import type { Phase, Verdict } from './disconnect.js'
 import { ConnectionClosedError } from './errors.js'
+import type { LeakWatch } from './leak-watch.js'
 import type { Ledger } from './ledger.js'
 import type { CheckoutRequest } from './pool/checkout.js'
 import type { Pool } from './pool/pool.js'
@@ -11,10 +12,23 @@ export interface SessionHost {
   readonly pool: Pool<Client>
   /** How long what still runs may go on after the session has ended, in milliseconds. */
   readonly returnTimeout: number
+  readonly leakWatch: LeakWatch
   judge(error: unknown, phase: Phase, client: Client | undefined): Verdict
   /** The error as the application gets it. */
-  translate(error: unknown, verdict: Verdict, ledger: Ledger): unknown
+  explain(error: unknown, verdict: Verdict, ledger: Ledger, context: ErrorContext): unknown
   setTimer(ms: number, fn: () => void): { cancel(): void }
+}
+
+/** Where an error came from. */
+export interface ErrorContext {
+  readonly phase: Phase
+  readonly statement: string | undefined
+}
+
+/** What a use of a session's client may bring along. */
+export interface Use extends CheckoutRequest {
+  /** The text of the statement it is for. */
+  readonly statement?: string | undefined
 }
 
 /**
@@ -32,6 +46,7 @@ export class Session {
   #holds = 0
   #isReturning = false
   #returnTimer: { cancel(): void } | undefined
+  #stopLeakWatch: (() => void) | undefined
   #isInvalidated = false
 
   /** A transaction was lost with its client, and nobody has rolled it back yet. */
@@ -65,16 +80,16 @@ export class Session {
    */
   async use<Result>(
     work: (client: Client) => Result | Promise<Result>,
-    request?: CheckoutRequest
+    use: Use = {}
   ): Promise<Result> {
     this.#uses += 1
     if (!this.isEnded) this.#isReturning = false
     try {
-      const lease = this.#lease ?? (await this.#checkout(request))
+      const lease = this.#lease ?? (await this.#checkout(use))
       try {
         return await work(lease.client)
       } catch (error) {
-        throw this.fail(lease.client, error)
+        throw this.fail(lease.client, error, use.statement)
       }
     } finally {
       this.#uses -= 1
@@ -115,36 +130,43 @@ export class Session {
     if (lease === undefined) return
     this.isPendingRollback ||= this.#holds > 0 || lease.client.isInTransaction
     this.#isInvalidated = true
-    this.#lease = undefined
-    this.#returnTimer?.cancel()
+    this.#forget()
     this.#host.pool.checkin(lease, reason, error)
   }
 
   /** The client works, and is to be replaced when it comes back: SQLAlchemy's soft invalidation. */
-  giveUpSoftly(): void {
-    if (this.#lease) this.#lease.slot.isSoft = true
+  giveUpSoftly(error: unknown): void {
+    if (this.#lease) this.#host.pool.invalidateSoftly(this.#lease, error)
+  }
+
+  /** The client leaves the pool, and is closed when it is given back. */
+  detach(): void {
+    if (this.#lease) this.#host.pool.detach(this.#lease)
   }
 
   /** Draws the consequences of an error on a client, once, and says what the application gets to see. */
-  fail(client: Client, error: unknown): unknown {
+  fail(client: Client, error: unknown, statement?: string): unknown {
     const verdict = this.#host.judge(error, 'statement', client)
     const lease = this.#lease
     if (lease?.client === client) {
       if (verdict.failure === 'disconnect' || client.lost !== undefined) this.giveUp(error)
       if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
     }
-    return this.#host.translate(error, verdict, this.#ledger)
+    return this.#host.explain(error, verdict, this.#ledger, { phase: 'statement', statement })
   }
 
-  async #checkout(request: CheckoutRequest | undefined): Promise<Lease<Client>> {
-    const { pool } = this.#host
-    this.#checkingOut ??= pool.checkout({ ...request, signal: this.#signal(request) })
+  async #checkout(use: Use): Promise<Lease<Client>> {
+    const { leakWatch, pool } = this.#host
+    const { deadline, statement } = use
+    this.#stopLeakWatch ??= leakWatch.watch()
+    this.#checkingOut ??= pool.checkout({ deadline, signal: this.#signal(use) })
     try {
       this.#lease = await this.#checkingOut
       this.#isInvalidated = false
     } catch (error) {
+      this.#forget()
       const verdict = this.#host.judge(error, 'connect', undefined)
-      throw this.#host.translate(error, verdict, this.#ledger)
+      throw this.#host.explain(error, verdict, this.#ledger, { phase: 'connect', statement })
     } finally {
       this.#checkingOut = undefined
     }
@@ -152,9 +174,9 @@ export class Session {
     return this.#lease
   }
 
-  #signal(request: CheckoutRequest | undefined): AbortSignal {
+  #signal(use: Use): AbortSignal {
     const { signal } = this.#ended
-    return request?.signal ? AbortSignal.any([signal, request.signal]) : signal
+    return use.signal ? AbortSignal.any([signal, use.signal]) : signal
   }
 
   #returnIfQuiet(): void {
@@ -172,8 +194,14 @@ export class Session {
       client.onceReady(() => this.#returnIfQuiet())
       return
     }
+    this.#forget()
+    this.#host.pool.checkin(lease)
+  }
+
+  #forget(): void {
     this.#lease = undefined
     this.#returnTimer?.cancel()
-    this.#host.pool.checkin(lease)
+    this.#stopLeakWatch?.()
+    this.#stopLeakWatch = undefined
   }
 }

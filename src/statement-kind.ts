@@ -98,6 +98,7 @@ function recognise(text: string): StatementKind {
     else scan.take(token)
   }
   if (scan.depth !== 0) return other
+  scan.take(END) // it may have waited for more of a type
 
   const isQuery = QUERIES.has(scan.first)
   const shape = { readOnlyShape: isQuery || scan.first === 'show', several: false }

@@ -24,7 +24,7 @@ export function submitTo<Query extends Submittable>(
       onSubmit()
       submission.handleError = (error, connection) => {
         target = connection
-        handleError.call(submission, asError(session.fail(client, error)), connection)
+        handleError.call(submission, asError(session.fail(client, error, undefined)), connection)
       }
       client.submit(submission)
     })

@@ -6,7 +6,7 @@ import { isSubmittable } from './submittable.js'
 /** What a transaction needs of the connection it runs on. */
 export interface TransactionHost {
   /** A statement of the application, as part of whatever transaction is open. */
-  statement(textOrConfig: string | QueryConfig, values: unknown[] | undefined): Promise<QueryResult>
+  statement(config: QueryConfig, values: unknown[] | undefined): Promise<QueryResult>
   submit<Query extends Submittable>(submittable: Query): Query
   /** Text of ours: BEGIN, COMMIT, savepoints. Also after the connection was ended, to bring what is open to its end. */
   control(text: string): Promise<QueryResult>
@@ -65,7 +65,7 @@ export class Transaction implements SessionQueryable {
 
   async #statement(query: string | QueryConfig, values?: unknown[]): Promise<QueryResult> {
     this.#assertOpen()
-    return this.#host.statement(query, values)
+    return this.#host.statement(typeof query === 'string' ? { text: query } : query, values)
   }
 
   #assertOpen(): void {

@@ -11,7 +11,7 @@ export interface ClientOptions {
   readonly clock: Clock
   readonly resetMode: ResetMode
   /** Runs before each reset; what it throws costs the client. */
-  beforeReset(raw: SessionClient): Promise<void> | undefined
+  beforeReset(raw: SessionClient, inTransaction: boolean): Promise<void> | undefined
   /** The session ended without our doing; called once. */
   onLost(error: unknown): void
 }
@@ -71,8 +71,13 @@ export class Client {
     return status === 'T' || status === 'E'
   }
 
-  /** The `pg.Client`, for libraries and listeners; whatever they do to it is undone like everything else. */
+  /** To be looked at. */
   get raw(): SessionClient {
+    return this.#raw
+  }
+
+  /** The `pg.Client`, to be used: whatever is done to it is undone at the next reset. */
+  expose(): SessionClient {
     this.#isUsed = true
     return this.#raw
   }
@@ -92,7 +97,7 @@ export class Client {
     })
   }
 
-  /** Sends what the driver's own classes or a library's make of a query, after the statements before it. */
+  /** Sends a query of a library's own making, after the statements before it. */
   submit(submission: Submission): void {
     this.#isUsed = true
     this.#send(submission)
@@ -124,8 +129,9 @@ export class Client {
 
   /** Makes the session fit for the next borrower; `undefined` when there is nothing to do. */
   reset(): Promise<void> | undefined {
-    const statements = resetStatements(this.#options.resetMode, this.isInTransaction, this.#isUsed)
-    const listening = this.#options.beforeReset(this.#raw)
+    const { isInTransaction } = this
+    const statements = resetStatements(this.#options.resetMode, isInTransaction, this.#isUsed)
+    const listening = this.#options.beforeReset(this.#raw, isInTransaction)
     if (listening === undefined && statements.length === 0 && this.isReady) {
       this.#isUsed = false
       return undefined

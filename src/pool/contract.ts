@@ -43,7 +43,10 @@ export interface PoolHooks<C extends PoolClient> {
   judge(error: unknown, phase: Phase, client: C | undefined): Verdict
   checkout(client: C): void
   checkin(client: C | undefined): void
-  invalidate(generation: number, error: unknown): void
+  softInvalidate(client: C, error: unknown): void
+  detach(client: C): void
+  /** A new generation has begun. */
+  generation(generation: number, error: unknown): void
   close(client: C, reason: CloseReason, error: unknown): void
 }
 

@@ -140,13 +140,14 @@ export class Inventory<C extends PoolClient> {
     this.#remove(slot)
     if (client === undefined) return
     slot.client = undefined
+    this.#parts.owner.onClosed(client, reason, error)
     const closed: Promise<void> = client.close().finally(() => this.#closing.delete(closed))
     this.#closing.add(closed)
-    this.#parts.owner.onClosed(client, reason, error)
   }
 
   /** Lets go of the slot's client, open as it is. */
   detach(slot: Slot<C>): void {
+    slot.client = undefined
     this.#remove(slot)
   }
 

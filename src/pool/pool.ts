@@ -12,11 +12,9 @@ import type {
   PoolStatus
 } from './contract.js'
 import { Dispatcher } from './dispatcher.js'
+import { IdleLosses } from './idle-losses.js'
 import { Inventory } from './inventory.js'
 import { Lease, type Slot } from './slot.js'
-
-/** Two idle clients of a generation lost within this time say that the server is gone, not one session. */
-const IDLE_LOSS_WINDOW_MS = 1000
 
 /** Lends clients, takes them back, and replaces the ones that are lost, too old or of an invalidated generation. */
 export class Pool<C extends PoolClient> {
@@ -25,6 +23,7 @@ export class Pool<C extends PoolClient> {
   readonly #hooks: PoolHooks<C>
   readonly #inventory: Inventory<C>
   readonly #dispatcher: Dispatcher<C>
+  readonly #idleLosses: IdleLosses
   readonly #counters: PoolCounters = {
     checkouts: 0,
     connects: 0,
@@ -34,7 +33,6 @@ export class Pool<C extends PoolClient> {
     timeouts: 0
   }
   #isClosed = false
-  #lastIdleLoss = { at: Number.NEGATIVE_INFINITY, generation: -1 }
 
   constructor(
     options: PoolOptions,
@@ -46,6 +44,7 @@ export class Pool<C extends PoolClient> {
     this.#options = options
     this.#clock = clock
     this.#hooks = hooks
+    this.#idleLosses = new IdleLosses(clock)
     this.#inventory = new Inventory({
       capacity: capacityOf(options),
       recycleJitter: options.recycleJitter,
@@ -102,6 +101,11 @@ export class Pool<C extends PoolClient> {
     if (lease.isReturned) return
     lease.isReturned = true
     const { slot, client } = lease
+    if (lease.isDetached) {
+      this.#hooks.close(client, 'detach', error)
+      void client.close()
+      return
+    }
     slot.isFresh = false
     const unfit = reason ?? this.#unfitness(slot)
     if (unfit !== undefined) {
@@ -119,12 +123,19 @@ export class Pool<C extends PoolClient> {
     )
   }
 
-  /** Takes the client out of the pool for good, open as it is; whoever has it closes it. */
+  /** Takes the client out of the pool for good: its place is free at once, and its return closes it. */
   detach(lease: Lease<C>): void {
-    if (lease.isReturned) return
-    lease.isReturned = true
+    if (lease.isReturned || lease.isDetached) return
+    lease.isDetached = true
     this.#inventory.detach(lease.slot)
+    this.#hooks.detach(lease.client)
     this.#dispatcher.serve()
+  }
+
+  /** Has the client replaced when it comes back; until then it works on. */
+  invalidateSoftly(lease: Lease<C>, error: unknown): void {
+    lease.slot.isSoft = true
+    this.#hooks.softInvalidate(lease.client, error)
   }
 
   /**
@@ -138,7 +149,7 @@ export class Pool<C extends PoolClient> {
   ): boolean {
     if (this.#isClosed || generation < this.#inventory.generation) return false
     this.#inventory.nextGeneration(reason, error)
-    this.#hooks.invalidate(this.#inventory.generation, error)
+    this.#hooks.generation(this.#inventory.generation, error)
     this.#dispatcher.serve()
     return true
   }
@@ -191,21 +202,14 @@ export class Pool<C extends PoolClient> {
 
   /** Closes a client that came back, and lets the next one use its place. */
   #retire(slot: Slot<C>, reason: CloseReason, error: unknown): void {
-    this.#hooks.checkin(undefined)
     this.#inventory.discard(slot, reason, error)
+    this.#hooks.checkin(undefined)
     this.#dispatcher.serve()
     if (reason === 'recycle') this.#inventory.replace()
   }
 
   #onIdleLost(slot: Slot<C>, error: unknown): void {
-    const { generation } = slot
-    const at = this.#clock.now()
-    const last = this.#lastIdleLoss
-    this.#lastIdleLoss = { at, generation }
-    if (last.generation === generation && at - last.at <= IDLE_LOSS_WINDOW_MS) {
-      this.invalidate(error, generation)
-      return
-    }
-    this.#dispatcher.serve()
+    if (this.#idleLosses.add(slot.generation)) this.invalidate(error, slot.generation)
+    else this.#dispatcher.serve()
   }
 }

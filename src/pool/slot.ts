@@ -29,6 +29,8 @@ export class Lease<C extends PoolClient> {
   readonly client: C
   readonly slot: Slot<C>
   isReturned = false
+  /** Taken out of the pool: to return it is to close it. */
+  isDetached = false
 
   constructor(slot: Slot<C>, client: C) {
     this.slot = slot
