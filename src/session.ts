@@ -89,7 +89,10 @@ export class Session {
       try {
         return await work(lease.client)
       } catch (error) {
-        throw this.fail(lease.client, error, use.statement)
+        const explained = this.fail(lease.client, error, use.statement)
+        // The server's errors are made in a socket's callback: their stack is to lead to whoever ran the statement.
+        if (explained === error && error instanceof Error) Error.captureStackTrace(error)
+        throw explained
       }
     } finally {
       this.#uses -= 1

@@ -50,7 +50,8 @@ export class Client {
         resolve()
       })
     })
-    raw.connection.on('readyForQuery', () => this.#onReady())
+    // Not before: `pg` must have heard of ReadyForQuery first, or its transaction status would be the old one.
+    raw.once('connect', () => raw.connection.on('readyForQuery', () => this.#onReady()))
   }
 
   get heardAt(): number {

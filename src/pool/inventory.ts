@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js'
+import { EngineClosedError } from '../errors.js'
 import type { CloseReason } from '../events.js'
 import type { Capacity } from './capacity.js'
 import type { Connector, PoolClient, PoolCounters } from './contract.js'
@@ -41,9 +42,9 @@ export class Inventory<C extends PoolClient> {
   readonly #idle: IdleList<C>
   readonly #closing = new Set<Promise<void>>()
   readonly #sweeper: Sweeper
-  readonly #abort = new AbortController()
   #connecting = 0
   #generation = 0
+  #isClosed = false
   #onEmpty: (() => void) | undefined
 
   constructor(parts: InventoryParts<C>) {
@@ -113,7 +114,7 @@ export class Inventory<C extends PoolClient> {
     this.#slots.add(slot)
     this.#connecting += 1
     counters.connects += 1
-    connect(error => this.#onLost(slot, error), this.#abort.signal).then(
+    connect(error => this.#onLost(slot, error), slot.calledOff.signal).then(
       client => {
         this.#connecting -= 1
         slot.client = client
@@ -130,7 +131,7 @@ export class Inventory<C extends PoolClient> {
 
   /** Opens in the background what takes the place of a client that grew too old, so that no request waits for it. */
   replace(): void {
-    if (this.#abort.signal.aborted) return
+    if (this.#isClosed) return
     if (this.#slots.size < this.#parts.capacity.keep && this.hasRoom) this.open(true)
   }
 
@@ -160,7 +161,8 @@ export class Inventory<C extends PoolClient> {
   /** See {@link Pool.close}. */
   async close(timeout: number): Promise<void> {
     this.#sweeper.stop()
-    this.#abort.abort(new Error('The engine is closed'))
+    this.#isClosed = true
+    for (const slot of this.#slots) slot.calledOff.abort(new EngineClosedError())
     this.#discardIdle('close', undefined)
     if (this.#slots.size > 0) await this.#whenEmpty(timeout)
     for (const slot of [...this.#slots]) this.discard(slot, 'close', undefined)

@@ -15,6 +15,8 @@ export class Slot<C extends PoolClient> {
   isFresh = false
   /** To be replaced at its return, though it works: SQLAlchemy's soft invalidation. */
   isSoft = false
+  /** Calls its connect off; one for each slot, since dozens may be connecting at once. */
+  readonly calledOff = new AbortController()
   /** Connected because an older one was due, not because somebody waits for it. */
   readonly isReplacement: boolean
 
