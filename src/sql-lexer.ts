@@ -19,7 +19,7 @@ const WORD = /[A-Za-z_\x80-\uffff][A-Za-z0-9_$\x80-\uffff]*/y
 const NUMERAL = /(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[Ee][+-]?[0-9_]+)?/y
 const POSITIONAL = /\$[0-9]+/y
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\x80-\uffff][A-Za-z0-9_\x80-\uffff]*)?\$/y
-const SYMBOL = /::|[()[\],;.:]/y
+const SYMBOL = /::|[()[\],;:]|\.(?![0-9])/y
 const OPERATOR = /[~!@#^&|`?+\-*/%<>=]{1,64}/y
 const QUOTE_OR_BACKSLASH = /['\\]/g
 
@@ -63,29 +63,32 @@ export class SqlLexer {
 
   next(): string {
     if (!this.#skipBlanks()) return UNREADABLE
-    if (this.#at >= this.#text.length) return END
+    const char = this.#text.charAt(this.#at)
+    switch (char) {
+      case '':
+        return END
+      case "'":
+        return this.#plainString()
+      case '"':
+        return this.#quotedName()
+      case '$':
+        return this.#parameterOrString()
+    }
 
+    const symbol = this.#match(SYMBOL)
+    if (symbol !== '') return symbol
     const word = this.#match(WORD)
     if (word !== '') return this.#wordOrPrefix(foldCase(word))
-    if (this.#match(NUMERAL) !== '') return this.#unlessWordFollows(NUMBER)
-    if (this.#match(POSITIONAL) !== '') return this.#unlessWordFollows(PARAMETER)
-
-    const char = this.#text[this.#at]
-    if (char === "'") return this.#plainString()
-    if (char === '"') return this.#quotedName()
-    if (char === '$') return this.#dollarString()
-    return this.#match(SYMBOL) || this.#operator()
+    return this.#match(NUMERAL) === '' ? this.#operator() : this.#unlessWordFollows(NUMBER)
   }
 
   /** False if a comment does not end. */
   #skipBlanks(): boolean {
     for (;;) {
       this.#match(BLANKS)
-      if (this.#text.startsWith('/*', this.#at)) {
-        if (!this.#skipBlockComment()) return false
-      } else if (this.#match(LINE_COMMENT) === '') {
-        return true
-      }
+      if (this.#text.startsWith('--', this.#at)) this.#match(LINE_COMMENT)
+      else if (!this.#text.startsWith('/*', this.#at)) return true
+      else if (!this.#skipBlockComment()) return false
     }
   }
 
@@ -155,7 +158,8 @@ export class SqlLexer {
     return `"${this.#text.slice(start + 1, end).replaceAll('""', '"')}`
   }
 
-  #dollarString(): string {
+  #parameterOrString(): string {
+    if (this.#match(POSITIONAL) !== '') return this.#unlessWordFollows(PARAMETER)
     const tag = this.#match(DOLLAR_QUOTE)
     const end = tag === '' ? -1 : this.#text.indexOf(tag, this.#at)
     if (end === -1) return UNREADABLE
@@ -187,12 +191,18 @@ export class SqlLexer {
 
 /** ASCII only, as the server folds UTF-8: the Kelvin sign is no `k`. */
 function foldCase(word: string): string {
-  return word.replace(/[A-Z]+/g, letters => letters.toLowerCase())
+  return /[A-Z]/.test(word) ? word.replace(/[A-Z]+/g, letters => letters.toLowerCase()) : word
 }
 
 /** Identifier or keyword, without quotes. */
 export function isWord(token: string): boolean {
-  return /^[a-z_\x80-\uffff]/.test(token)
+  const first = token.charCodeAt(0)
+  return (first > 0x60 && first < 0x7b) || first === 0x5f || first > 0x7f
+}
+
+/** Identifier, with quotes or without. */
+export function isName(token: string): boolean {
+  return token.startsWith('"') || isWord(token)
 }
 
 /** The words of a list with blanks between them. */

@@ -1,4 +1,4 @@
-import { END, isWord, NEVER_NAMES, SqlLexer, UNREADABLE, words } from './sql-lexer.js'
+import { END, isName, isWord, NEVER_NAMES, SqlLexer, UNREADABLE, words } from './sql-lexer.js'
 
 /** What a control statement does, by its first words (https://www.postgresql.org/docs/current/sql-commands.html). */
 const CONTROL = [
@@ -102,14 +102,15 @@ function recognise(text: string): StatementKind {
 
   const isQuery = QUERIES.has(scan.first)
   const shape = { readOnlyShape: isQuery || scan.first === 'show', several: false }
+  const control = CONTROL.find(([pattern]) => pattern.test(scan.opening))?.[1]
+  if (control !== undefined) {
+    return { kind: 'control', control, chain: AND_CHAIN.test(scan.opening), ...shape }
+  }
   // If its strings end elsewhere it is several statements: those the extended query protocol refuses.
   if (lexer.ambiguous) return { kind: 'other', ...shape }
   if (isQuery && scan.plain) return { kind: 'read', ...shape }
   const writes = ROW_CHANGES.has(scan.first) || (isQuery && scan.writesInWith)
-  if (writes && !scan.bound) return { kind: 'write', ...shape }
-  const control = CONTROL.find(([pattern]) => pattern.test(scan.opening))?.[1]
-  if (control === undefined) return { kind: 'other', ...shape }
-  return { kind: 'control', control, chain: AND_CHAIN.test(scan.opening), ...shape }
+  return { kind: writes && !scan.bound ? 'write' : 'other', ...shape }
 }
 
 interface Frame {
@@ -142,7 +143,7 @@ class StatementScan {
     const last = this.#last
     // After a dot or AS a word is a name, whatever it spells.
     const token = (last === '.' || last === 'as') && isWord(lexed) ? `"${lexed}` : lexed
-    if (!this.#isHarmless(token)) this.plain = false
+    if (this.plain && !this.#isHarmless(token)) this.plain = false
     this.#awaitsQuery = false
     if (token === '(') this.#open()
     if (token === ')') this.#close()
@@ -161,7 +162,7 @@ class StatementScan {
     if (this.#awaitsQuery && token !== 'select' && token !== 'with') return false
     if (last === '::') return TYPES.has(token) || token === 'double'
     if (this.#before === '::' && last === 'double') return token === 'precision'
-    if (this.#before === '::' && token === '.') return false
+    if (token === '.') return this.#before !== '::' && isName(last) // `$1.f` may be a function
     if (/^[~!@#^&|`?+\-*/%<>=]/.test(token)) return OPERATORS.has(token)
     if (token !== "'") return true
     // `type 'literal'` runs what belongs to the type.
@@ -188,7 +189,7 @@ class StatementScan {
 
   #open(): void {
     const name = this.#last
-    const isNamed = isWord(name) || name.startsWith('"')
+    const isNamed = isName(name)
     if (BOUND_TO_SESSION.test(name)) this.bound = true
     // A function takes no bare query: `name (select` is a keyword and a subquery.
     this.#awaitsQuery = isNamed && this.#isCall(name)
