@@ -1,5 +1,4 @@
-import type { QueryConfig, QueryResult, Submittable } from 'pg'
-import type { Client as PgClient } from 'pg'
+import type { Client as PgClient, QueryConfig, QueryResult, Submittable } from 'pg'
 import type { Account } from './account.js'
 import { Delivery } from './delivery.js'
 import type { Doubt } from './doubt.js'
@@ -19,8 +18,8 @@ import {
   overlapping,
   rollback,
   runTransaction,
-  toConfig,
-  Transaction
+  Transaction,
+  toConfig
 } from './transaction.js'
 import { assertRetries, withRetries } from './transaction-retry.js'
 

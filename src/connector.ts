@@ -1,8 +1,8 @@
 import type { ClientConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { SessionClient, type SessionParameters } from './client/config.js'
-import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
 import { connect } from './client/connect.js'
+import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
 import type { Clock } from './clock.js'
 import { classify, errorCode } from './disconnect.js'
 import type { Emitter } from './events.js'
@@ -98,8 +98,10 @@ export class Connector {
         error => error
       )
       this.#givesEvidence = refusal === undefined
-      if (refusal !== undefined && classify(refusal, 'statement').failure === 'disconnect') throw refusal
-      if (refusal !== undefined) log.info({ err: refusal }, 'doubt about lost commits cannot be resolved here')
+      if (refusal !== undefined && classify(refusal, 'statement').failure === 'disconnect')
+        throw refusal
+      if (refusal !== undefined)
+        log.info({ err: refusal }, 'doubt about lost commits cannot be resolved here')
     }
     await emitter.ask('first_connect', { client: raw })
   }

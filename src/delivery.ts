@@ -64,7 +64,7 @@ export class Delivery {
         const isReadOnly = job.effectInBlock === 'read' || this.transaction?.isReadOnly === true
         return await session.attempt(client => this.#send(client, job, attempt), { isReadOnly })
       } catch (failure) {
-        if (await this.#isCommitted(failure, attempt)) return job.result(attempt.parts)
+        if (await this.#isCommitted(failure, job, attempt)) return job.result(attempt.parts)
         if (replays < MAX_REPLAYS && this.#mayReplay(failure, job, attempt)) continue
         throw session.explain(failure, job.text)
       }
@@ -172,7 +172,7 @@ export class Delivery {
   async #begin(client: Client): Promise<OpenTransaction | undefined> {
     const { transaction } = this
     if (transaction === undefined) return undefined
-    while (transaction.beginning) await transaction.beginning.catch(() => {})
+    while (transaction.beginning !== undefined) await transaction.beginning.catch(() => {})
     if (client.lost !== undefined) return undefined
     return transaction.isBegun ? undefined : transaction
   }
@@ -215,11 +215,15 @@ export class Delivery {
   }
 
   /** Whether an attempt whose answer was lost is known to have been committed all the same. */
-  async #isCommitted(failure: unknown, attempt: Attempt): Promise<boolean> {
+  async #isCommitted<Result>(
+    failure: unknown,
+    job: Job<Result>,
+    attempt: Attempt
+  ): Promise<boolean> {
     const { account, doubt } = this.#parts
     if (!(failure instanceof Failure) || !attempt.isSubmitted || !account.isInDoubt) return false
     const evidence = this.#evidenceOf(attempt.client)
-    if (attempt.wasStoppedBeforeCommit(failure.error)) {
+    if (job.effect === 'change' && attempt.wasStoppedBeforeCommit(failure.error)) {
       account.resolved('aborted')
       return false
     }

@@ -81,9 +81,11 @@ export class Doubt {
 }
 
 function judge(row: readonly unknown[], evidence: Evidence): DoubtVerdict | 'in progress' {
-  const [status, timeline, isAtRecovery, isBehind, systemIdentifier, startedAt, statisticsSince] = row
+  const [status, timeline, isAtRecovery, isBehind, systemIdentifier, startedAt, statisticsSince] =
+    row
   const { server } = evidence
-  if (systemIdentifier !== server.systemIdentifier || timeline !== evidence.timeline) return 'unknown'
+  if (systemIdentifier !== server.systemIdentifier || timeline !== evidence.timeline)
+    return 'unknown'
   if (startedAt !== server.startedAt || (statisticsSince ?? '') !== server.statisticsSince) {
     // The server went down in between. What recovery has not read is undone, and its transaction id may be somebody
     // else's now; what it has read is known for what it was. Statistics alone may also have been reset by a person.

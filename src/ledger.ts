@@ -19,7 +19,8 @@ export class Ledger {
   get outcome(): Outcome {
     if (this.#accounts.some(account => account.hasApplied)) return 'applied'
     if (this.#accounts.some(account => account.isInDoubt)) return 'unknown'
-    if (this.#accounts.some(account => account.isOpen || account.hasRolledBack)) return 'rolled_back'
+    if (this.#accounts.some(account => account.isOpen || account.hasRolledBack))
+      return 'rolled_back'
     return 'none'
   }
 

@@ -11,4 +11,3 @@ export class OpenTransaction {
     this.isReadOnly = isReadOnly
   }
 }
-

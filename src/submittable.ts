@@ -43,7 +43,8 @@ function textOf(submittable: object): string | undefined {
   const text: unknown = Reflect.get(submittable, 'text')
   if (typeof text === 'string') return text
   const cursor: unknown = Reflect.get(submittable, 'cursor')
-  const inner: unknown = typeof cursor === 'object' && cursor !== null && Reflect.get(cursor, 'text')
+  const inner: unknown =
+    typeof cursor === 'object' && cursor !== null && Reflect.get(cursor, 'text')
   return typeof inner === 'string' ? inner : undefined
 }
 

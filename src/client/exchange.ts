@@ -105,7 +105,6 @@ export class Exchange extends PgQuery {
   }
 }
 
-
 const quiet = new WeakMap<Wire, Wire>()
 
 /** The same connection but for Sync: `pg.Query` ends every statement with one, and here only the last may have one. */

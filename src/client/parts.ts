@@ -122,8 +122,7 @@ export class QueryPart implements Part {
       return new Error('A query must have either text or a name')
     }
     if (values && !Array.isArray(values)) return new Error('Query values must be an array')
-    const previous =
-      name && (wire.parsedStatements[name] ?? wire.submittedNamedStatements[name])
+    const previous = name && (wire.parsedStatements[name] ?? wire.submittedNamedStatements[name])
     if (!previous || !text || previous === text) return undefined
     return new Error(`Prepared statements must be unique: '${name}' has another text already`)
   }
