@@ -1,6 +1,6 @@
 import type { Connection } from './connection.js'
 import type { Engine } from './engine.js'
-import type { RouteDatabaseConfig } from './plugin-options.js'
+import type { RouteDatabaseConfig } from './route-config.js'
 
 /**
  * The named databases, for the compiler. Extend it by merging:

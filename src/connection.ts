@@ -1,18 +1,43 @@
-import type { Client as PgClient, QueryConfig, Submittable } from 'pg'
-import { TransactionStateError } from './errors.js'
+import type { Client as PgClient, QueryConfig, QueryResult, Submittable } from 'pg'
+import type { Account } from './account.js'
+import { Delivery } from './delivery.js'
+import type { Doubt } from './doubt.js'
+import { type Outcome, TransactionStateError } from './errors.js'
 import type { Ledger } from './ledger.js'
+import { OpenTransaction } from './open-transaction.js'
 import type { CheckoutRequest } from './pool/checkout.js'
 import type { QueryRecorder, RecordedQuery } from './query-record.js'
-import type { SessionQueryable, TransactionOptions } from './queryable.js'
+import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
+import type { ReplayBudget } from './replay.js'
 import { Session, type SessionHost } from './session.js'
 import { StatementRunner } from './statement-runner.js'
 import { isSubmittable } from './submittable.js'
-import { overlapping, runTransaction, type Transaction } from './transaction.js'
+import {
+  beginText,
+  commit,
+  overlapping,
+  rollback,
+  runTransaction,
+  Transaction,
+  toConfig
+} from './transaction.js'
+import { assertRetries, withRetries } from './transaction-retry.js'
+
+/** What a connection needs of the engine it belongs to. */
+export interface ConnectionHost extends SessionHost {
+  readonly budget: ReplayBudget
+  /** None where `resolve_doubt` is off, or the server does not let us ask. */
+  doubt(): Doubt | undefined
+  onReplay(statement: string | undefined, error: unknown): void
+  pause(ms: number): Promise<void>
+}
 
 export interface ConnectionParts {
   readonly ledger: Ledger
   /** `release()` is not the end: a later statement takes another client. */
   readonly isRequest: boolean
+  /** Statements outside of a transaction are run READ ONLY. */
+  readonly isReadOnly?: boolean
   /** For engines whose statements are recorded or logged. */
   readonly recorder?: QueryRecorder | undefined
 }
@@ -23,14 +48,39 @@ export interface ConnectionParts {
  * with the first has been rolled back. SQLAlchemy's `Connection`.
  */
 export class Connection implements SessionQueryable, AsyncDisposable {
-  readonly #session: Session
-  readonly #runner: StatementRunner
+  readonly #host: ConnectionHost
   readonly #parts: ConnectionParts
+  readonly #account: Account
+  readonly #session: Session
+  readonly #delivery: Delivery
+  readonly #runner: StatementRunner
+  /** The transaction of the whole request, where its route asked for one. */
+  #routeTransaction: Transaction | undefined
 
-  constructor(host: SessionHost, parts: ConnectionParts) {
-    this.#session = new Session(host, parts.ledger)
-    this.#runner = new StatementRunner(this.#session, parts.ledger, parts.recorder)
+  constructor(host: ConnectionHost, parts: ConnectionParts) {
+    const { isReadOnly = false, ledger, recorder } = parts
+    this.#host = host
     this.#parts = parts
+    this.#account = ledger.open()
+    this.#session = new Session(host, ledger, this.#account)
+    this.#delivery = new Delivery({
+      session: this.#session,
+      account: this.#account,
+      budget: host.budget,
+      doubt: () => host.doubt(),
+      onReplay: (text, error) => host.onReplay(text, error)
+    })
+    this.#runner = new StatementRunner({
+      session: this.#session,
+      delivery: this.#delivery,
+      recorder,
+      isReadOnly
+    })
+  }
+
+  /** What is known of the effects of the request so far. */
+  get outcome(): Outcome {
+    return this.#parts.ledger.outcome
   }
 
   /** Whether its client was lost or invalidated, and no other was taken since. */
@@ -40,7 +90,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
 
   /** Whether statements are part of a transaction; also of one that was lost and is not rolled back yet. */
   get inTransaction(): boolean {
-    return this.#runner.isTransactionOpen || this.#session.isInTransaction
+    return this.#delivery.transaction !== undefined || this.#session.isInTransaction
   }
 
   /** The statements so far, failed ones too, if `record_queries` is on. Flask-SQLAlchemy's `get_recorded_queries()`. */
@@ -56,14 +106,25 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws {ConnectionClosedError} it was released for good
    * @throws the checkout's error, or the server's own (`pg.DatabaseError`)
    */
-  query = ((query: string | QueryConfig | Submittable, values?: unknown[]) => {
+  query = ((query: string | StatementConfig | Submittable, values?: unknown[]) => {
     if (isSubmittable(query)) return this.#runner.submit(query)
-    return this.#runner.statement(typeof query === 'string' ? { text: query } : query, values)
+    return this.#runner.statement(toConfig(query), values)
   }) as SessionQueryable['query']
 
   /**
-   * Runs `fn` in a transaction: COMMIT when it resolves, ROLLBACK when it throws. Statements on this connection
-   * belong to it until `fn` has settled.
+   * Runs several statements in one round trip: outside of a transaction as one of their own, all or nothing.
+   *
+   * @throws {TransactionStateError} one of them is a control statement, or several in one text
+   * @throws as {@link query}
+   */
+  async batch(statements: readonly (string | QueryConfig)[]): Promise<QueryResult[]> {
+    return this.#runner.batch(statements.map(toConfig))
+  }
+
+  /**
+   * Runs `fn` in a transaction: COMMIT when it resolves, ROLLBACK when it throws; nothing is sent for one that runs
+   * no statement. Statements on this connection belong to it until `fn` has settled. In a route transaction it is a
+   * savepoint, and takes no options.
    *
    * @throws {TransactionStateError} a transaction is open already
    * @throws what `fn` throws, or what BEGIN and COMMIT do
@@ -72,26 +133,52 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     fn: (transaction: Transaction) => Promise<Result>,
     options: TransactionOptions = {}
   ): Promise<Result> {
+    const { retries = 0 } = options
+    const begin = beginText(options)
+    assertRetries(retries)
     this.#runner.assertUsable()
+    if (this.#routeTransaction) return this.#savepoint(this.#routeTransaction, fn, options)
     if (this.inTransaction) throw overlapping()
-    this.#runner.isTransactionOpen = true
+    return withRetries(() => this.#transaction(fn, begin, options.readOnly ?? false), {
+      retries,
+      random: Math.random,
+      budget: this.#host.budget,
+      onRetry: error => this.#host.onReplay(undefined, error),
+      pause: ms => this.#host.pause(ms)
+    })
+  }
+
+  /** From here on every statement is part of one transaction, which {@link endRoute} ends. */
+  beginRoute(options: TransactionOptions): void {
+    const begin = beginText(options)
+    this.#delivery.transaction = new OpenTransaction(begin, options.readOnly ?? false)
+    this.#routeTransaction = new Transaction(this.#runner, 0)
     this.#session.hold()
+  }
+
+  /**
+   * Ends the route's transaction, if there is one.
+   *
+   * @throws what COMMIT does; a ROLLBACK that fails costs the client, and is nobody's error
+   */
+  async endRoute(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    if (this.#routeTransaction === undefined) return
+    this.#routeTransaction.end()
+    this.#routeTransaction = undefined
     try {
-      return await runTransaction(this.#runner, options, fn)
+      if (how === 'COMMIT') await commit(this.#runner)
+      else await rollback(this.#runner)
     } finally {
-      // Whatever became of it, it is over, and with it what was pending.
-      this.#session.isPendingRollback = false
-      this.#runner.isTransactionOpen = false
-      this.#session.unhold()
+      this.#over()
     }
   }
 
   /** The `pg.Client` itself, for libraries. Not to be kept after `release()` or the reply. */
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
-    return this.#session.use(client => {
-      // Whatever is done with it is not seen by us.
-      this.#parts.ledger.statementWritten()
+    return this.#session.use(async client => {
+      await this.#delivery.prepareFor(client, undefined)
+      this.#account.written('untracked', client.isInTransaction)
       return client.expose()
     })
   }
@@ -122,8 +209,8 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     if (this.invalidated) {
       throw new TransactionStateError('An invalidated connection has no client to detach')
     }
-    await this.#session.use(() => {
-      this.#parts.ledger.statementWritten()
+    await this.#session.use(client => {
+      this.#account.written('untracked', client.isInTransaction)
       this.#session.detach()
     })
   }
@@ -134,7 +221,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws {TransactionStateError} inside `transaction(fn)`
    */
   release(): void {
-    if (this.#runner.isTransactionOpen) {
+    if (this.#delivery.transaction !== undefined) {
       throw new TransactionStateError('A connection cannot be released inside transaction()')
     }
     if (this.#parts.isRequest) this.#session.release()
@@ -148,5 +235,36 @@ export class Connection implements SessionQueryable, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.end()
+  }
+
+  async #transaction<Result>(
+    fn: (transaction: Transaction) => Promise<Result>,
+    begin: string,
+    isReadOnly: boolean
+  ): Promise<Result> {
+    this.#runner.assertUsable()
+    this.#delivery.transaction = new OpenTransaction(begin, isReadOnly)
+    this.#session.hold()
+    try {
+      return await runTransaction(this.#runner, fn)
+    } finally {
+      this.#over()
+    }
+  }
+
+  #savepoint<Result>(
+    outer: Transaction,
+    fn: (transaction: Transaction) => Promise<Result>,
+    options: TransactionOptions
+  ): Promise<Result> {
+    if (Object.keys(options).length === 0) return outer.transaction(fn)
+    throw new TransactionStateError('A savepoint takes no options: the route began its transaction')
+  }
+
+  /** Whatever became of the transaction, it is over, and with it what was pending. */
+  #over(): void {
+    this.#session.isPendingRollback = false
+    this.#delivery.transaction = undefined
+    this.#session.unhold()
   }
 }

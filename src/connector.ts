@@ -2,8 +2,9 @@ import type { ClientConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { SessionClient, type SessionParameters } from './client/config.js'
 import { connect } from './client/connect.js'
+import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
 import type { Clock } from './clock.js'
-import { errorCode } from './disconnect.js'
+import { classify, errorCode } from './disconnect.js'
 import type { Emitter } from './events.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
@@ -31,6 +32,7 @@ export class Connector {
   readonly #parts: ConnectorParts
   #failure: ConnectFailure | undefined
   #firstConnect: Promise<void> | undefined
+  #givesEvidence = false
   #downSince: number | undefined
 
   constructor(parts: ConnectorParts) {
@@ -43,6 +45,11 @@ export class Connector {
 
   get lastError(): ConnectFailure | undefined {
     return this.#failure
+  }
+
+  /** Whether this server can be asked later what became of a transaction. */
+  get givesEvidence(): boolean {
+    return this.#givesEvidence
   }
 
   async connect(onLost: (error: unknown) => void, signal?: AbortSignal): Promise<Client> {
@@ -74,12 +81,29 @@ export class Connector {
   /** The `first_connect` listeners run once, on the first client; the others wait for them. After a failure, again. */
   async #prepare(raw: SessionClient): Promise<void> {
     const { emitter } = this.#parts
-    this.#firstConnect ??= emitter.ask('first_connect', { client: raw }).catch(error => {
+    this.#firstConnect ??= this.#prepareFirst(raw).catch(error => {
       this.#firstConnect = undefined
       throw error
     })
     await this.#firstConnect
     await emitter.ask('connect', { client: raw })
+  }
+
+  async #prepareFirst(raw: SessionClient): Promise<void> {
+    const { emitter, log, options } = this.#parts
+    if (options.resolve_doubt) {
+      // In the flush of a statement a refusal would be the statement's: find out before.
+      const refusal = await raw.query(EVIDENCE_AND_IDENTITY).then(
+        () => undefined,
+        error => error
+      )
+      this.#givesEvidence = refusal === undefined
+      if (refusal !== undefined && classify(refusal, 'statement').failure === 'disconnect')
+        throw refusal
+      if (refusal !== undefined)
+        log.info({ err: refusal }, 'doubt about lost commits cannot be resolved here')
+    }
+    await emitter.ask('first_connect', { client: raw })
   }
 
   #onConnected(): void {

@@ -2,8 +2,9 @@ import type { QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { assertConnectable, clientConfig, sessionParameters } from './client/config.js'
 import { systemClock } from './clock.js'
-import { Connection } from './connection.js'
+import { Connection, type ConnectionHost } from './connection.js'
 import { type ConnectFailure, Connector } from './connector.js'
+import { Doubt } from './doubt.js'
 import { echoPool } from './echo-pool.js'
 import { EngineError } from './errors.js'
 import { Emitter, type EventName, type Listener } from './events.js'
@@ -12,13 +13,14 @@ import { LeakWatch } from './leak-watch.js'
 import { Ledger } from './ledger.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
+import { capacityOf } from './pool/capacity.js'
 import type { PoolStatus } from './pool/contract.js'
 import { Pool } from './pool/pool.js'
 import { poolHooks } from './pool-hooks.js'
 import { poolOptions } from './pool-options.js'
 import { QueryRecorder } from './query-record.js'
 import type { Queryable, TransactionOptions } from './queryable.js'
-import type { SessionHost } from './session.js'
+import { ReplayBudget } from './replay.js'
 import type { Settings } from './settings.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
@@ -35,6 +37,8 @@ export interface EngineStatus extends PoolStatus {
   /** Whether the database could be reached when that was tried last. */
   readonly state: 'up' | 'down'
   readonly lastError: ConnectFailure | undefined
+  /** Statements and transactions that were run again, unseen, since the start. */
+  readonly replays: number
 }
 
 const SECOND = 1000
@@ -47,7 +51,8 @@ export class Engine implements Queryable {
   readonly #judge: Judge
   readonly #connector: Connector
   readonly #pool: Pool<Client>
-  readonly #sessionHost: SessionHost
+  readonly #budget: ReplayBudget
+  readonly #connectionHost: ConnectionHost
 
   /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
   constructor({ settings, log, name, isDisconnect }: EngineParts) {
@@ -78,8 +83,19 @@ export class Engine implements Queryable {
       Math.random,
       poolHooks(this.#emitter, this.#judge, log)
     )
-    this.#sessionHost = {
+    const pooled = poolOptions(options)
+    const doubt = new Doubt({
       pool: this.#pool,
+      clock: systemClock,
+      timeout: options.recovery_timeout * SECOND
+    })
+    this.#budget = new ReplayBudget(capacityOf(pooled).limit)
+    this.#connectionHost = {
+      pool: this.#pool,
+      budget: this.#budget,
+      doubt: () => (this.#connector.givesEvidence ? doubt : undefined),
+      onReplay: (statement, error) => this.#emitter.emit('replay', { statement, error }),
+      pause: ms => new Promise<void>(resolve => systemClock.setTimer(ms, resolve)),
       returnTimeout: options.close_timeout * SECOND,
       leakWatch: new LeakWatch(options.leak_timeout * SECOND, systemClock, log),
       judge: this.#judge,
@@ -131,11 +147,11 @@ export class Engine implements Queryable {
   }
 
   /** A connection that takes a client only when it is used; the plugin makes `req.db` of it. */
-  connection(ledger: Ledger, isRequest: boolean): Connection {
+  connection(ledger: Ledger, isRequest: boolean, isReadOnly = false): Connection {
     const { echo, record_queries } = this.#options
     const isRecorded = echo !== false || record_queries
     const recorder = isRecorded ? new QueryRecorder(this.#options, this.#log) : undefined
-    return new Connection(this.#sessionHost, { ledger, isRequest, recorder })
+    return new Connection(this.#connectionHost, { ledger, isRequest, isReadOnly, recorder })
   }
 
   /**
@@ -170,7 +186,7 @@ export class Engine implements Queryable {
   /** Where the engine stands now; a plain object, cheap enough for a metrics scrape. */
   status(): EngineStatus {
     const { state, lastError } = this.#connector
-    return { state, ...this.#pool.status(), lastError }
+    return { state, ...this.#pool.status(), lastError, replays: this.#budget.replays }
   }
 
   /** Has every client replaced: idle ones now, the others when they come back. */

@@ -103,6 +103,19 @@ export class OutcomeUnknownError extends EngineError {
   }
 }
 
+/** The connection was lost, and something had been applied before. */
+export class PartlyAppliedError extends EngineError {
+  readonly code = 'FST_DB_PARTLY_APPLIED'
+  readonly statusCode = 503
+
+  constructor(options: EngineErrorOptions = {}) {
+    super('The database connection was lost after a part of the request had been applied', {
+      outcome: 'applied',
+      ...options
+    })
+  }
+}
+
 /** A deadlock, a serialization failure or a lock that was not to be had (SQLSTATE 40P01, 40001, 55P03). */
 export class ContentionError extends EngineError {
   readonly code = 'FST_DB_CONTENTION'

@@ -37,6 +37,8 @@ export interface EngineEvents {
   detach: { client: ClientBase }
   /** A client is closed. */
   close: { client: ClientBase; reason: CloseReason; error: unknown }
+  /** A statement, or without one a transaction, is run again: it is known to have had no effect. */
+  replay: { statement: string | undefined; error: unknown }
   /** An error is on its way to the application; an `Error` that a listener returns goes there in its place. */
   handle_error: HandleErrorContext
 }
@@ -73,6 +75,7 @@ const EVENT_NAMES: EventName[] = [
   'generation',
   'detach',
   'close',
+  'replay',
   'handle_error'
 ]
 

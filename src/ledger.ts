@@ -1,31 +1,33 @@
-import type { ControlCommand, StatementKind } from './statement-kind.js'
-
-/** Control statements that a request may have sent and still have done nothing. */
-const WITHOUT_EFFECT: ReadonlySet<ControlCommand> = new Set([
-  'begin',
-  'rollback',
-  'savepoint',
-  'release',
-  'rollback_to',
-  'set_transaction'
-])
+import { Account } from './account.js'
+import type { Outcome } from './errors.js'
 
 /**
- * What one request is known to have done, over all its databases. For now it knows one thing: whether any statement
- * was written to a socket. Before that nothing can have been applied; after it nobody says so yet.
+ * What one request is known to have done, over all its databases. It is kept from what was written to sockets and
+ * what came back, never from an error: "killed before the first byte" and "committed, reply lost" look the same.
  */
 export class Ledger {
-  #hasWritten = false
+  readonly #accounts: Account[] = []
 
-  /** A statement was handed to the socket: from here on the server may have executed it. */
-  statementWritten(kind?: StatementKind): void {
-    if (kind?.control !== undefined && WITHOUT_EFFECT.has(kind.control)) return
-    this.#hasWritten = true
+  /** The account of one more connection. */
+  open(): Account {
+    const account = new Account()
+    this.#accounts.push(account)
+    return account
+  }
+
+  /** The verdict if the request failed now: what is open would be rolled back. */
+  get outcome(): Outcome {
+    if (this.#accounts.some(account => account.hasApplied)) return 'applied'
+    if (this.#accounts.some(account => account.isInDoubt)) return 'unknown'
+    if (this.#accounts.some(account => account.isOpen || account.hasRolledBack))
+      return 'rolled_back'
+    return 'none'
   }
 
   /** Whether repeating the request cannot apply anything twice. */
   get permitsRepeat(): boolean {
-    return !this.#hasWritten
+    const { outcome } = this
+    return outcome === 'none' || outcome === 'rolled_back'
   }
 }
 

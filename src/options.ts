@@ -105,8 +105,7 @@ export const ENGINE_OPTION_NAMES = Object.keys(engineOptionsSchema.shape) as Eng
 export const NOT_SUPPORTED_YET: ReadonlySet<string> = new Set<EngineOptionName>([
   'recovery_timeout',
   'statement_cache_size',
-  'half_open_timeout',
-  'resolve_doubt'
+  'half_open_timeout'
 ])
 
 /** Options that size or order a pool, which `NullPool` is not. SQLAlchemy refuses them too. */

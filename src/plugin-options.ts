@@ -14,12 +14,14 @@ export interface DbPluginOptions {
   env?: Environment
   /** Overrides, both ways, what counts as a lost connection. */
   isDisconnect?: IsDisconnect
+  /** Answer database failures with RFC 9457 problems, whatever the error handler sends. Default: false. */
+  problemJson?: boolean
 }
 
-const KNOWN = new Set(['url', 'engineOptions', 'name', 'env', 'isDisconnect'])
+const KNOWN = new Set(['url', 'engineOptions', 'name', 'env', 'isDisconnect', 'problemJson'])
 /** Fastify's own options of `register()`. */
 const OF_FASTIFY = new Set(['prefix', 'logLevel', 'logSerializers'])
-const NOT_SUPPORTED_YET = new Set(['requireDatabase', 'onAbort', 'problemJson'])
+const NOT_SUPPORTED_YET = new Set(['requireDatabase', 'onAbort'])
 
 /** What is wrong with the options themselves; their contents are {@link readSettings}'s to judge. */
 export function pluginOptionFaults(options: object): string[] {
@@ -28,29 +30,5 @@ export function pluginOptionFaults(options: object): string[] {
     if (NOT_SUPPORTED_YET.has(key)) return [`${key}: not supported yet (from the plugin's options)`]
     const known = [...KNOWN].join(', ')
     return [`${key}: unknown option (from the plugin's options); known are ${known}`]
-  })
-}
-
-/** What a route may say of itself: `config: { db: { … } }`. */
-export interface RouteDatabaseConfig {
-  /**
-   * Repeating a request to this route is harmless by its own design (an idempotency key, an upsert), so that
-   * `Retry-After` may be sent even when nobody knows whether it took effect. Default: false.
-   */
-  idempotent?: boolean
-}
-
-const ROUTE_KEYS_NOT_SUPPORTED_YET = new Set(['transaction', 'readOnly', 'timeout'])
-
-/** What is wrong with a route's `config.db`. */
-export function routeConfigFaults(config: unknown): string[] {
-  if (config === undefined) return []
-  if (typeof config !== 'object' || config === null) return ['config.db: expected an object']
-  return Object.entries(config).flatMap(([key, value]) => {
-    if (key === 'idempotent') {
-      return typeof value === 'boolean' ? [] : ['config.db.idempotent: expected true or false']
-    }
-    if (ROUTE_KEYS_NOT_SUPPORTED_YET.has(key)) return [`config.db.${key}: not supported yet`]
-    return [`config.db.${key}: unknown option; known is idempotent`]
   })
 }

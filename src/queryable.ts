@@ -7,6 +7,15 @@ import type {
   Submittable
 } from 'pg'
 
+/** `pg`'s, and what this package adds to it. */
+export interface StatementConfig extends QueryConfig {
+  /**
+   * Have the server refuse any write: outside of a transaction it runs in a READ ONLY one of its own, still in one
+   * round trip. Default: what the route's `config.db.readOnly` says.
+   */
+  readonly readOnly?: boolean
+}
+
 /** What runs statements: an engine, a connection, a transaction. The overloads are `pg`'s. */
 export interface Queryable {
   /** Runs one statement. Resolves, or rejects, when the server is ready for the next one. */
@@ -15,7 +24,7 @@ export interface Queryable {
     values?: unknown[]
   ): Promise<QueryArrayResult<Row>>
   query<Row extends QueryResultRow = QueryResultRow>(
-    textOrConfig: string | QueryConfig,
+    textOrConfig: string | StatementConfig,
     values?: unknown[]
   ): Promise<QueryResult<Row>>
 }
@@ -27,7 +36,7 @@ export interface SessionQueryable extends Queryable {
     values?: unknown[]
   ): Promise<QueryArrayResult<Row>>
   query<Row extends QueryResultRow = QueryResultRow>(
-    textOrConfig: string | QueryConfig,
+    textOrConfig: string | StatementConfig,
     values?: unknown[]
   ): Promise<QueryResult<Row>>
   /** Hands a cursor, a query stream or a COPY of a library to the session, and returns it. */
@@ -45,4 +54,9 @@ export interface TransactionOptions {
   readonly readOnly?: boolean
   /** Only of effect with SERIALIZABLE and `readOnly`. */
   readonly deferrable?: boolean
+  /**
+   * How often `fn` may be run again, after a serialization failure, a deadlock, or a disconnect that left nothing.
+   * What `fn` does besides its statements is then done again too. Outermost transactions only. Default: 0.
+   */
+  readonly retries?: number
 }

@@ -1,6 +1,7 @@
 import type { Connection } from './connection.js'
 import type { Engine } from './engine.js'
 import { Ledger } from './ledger.js'
+import { type RouteDatabaseConfig, routeTransaction } from './route-config.js'
 
 /** The part of `reply.raw` that tells when a request is over. */
 export interface Closable {
@@ -13,8 +14,18 @@ export class RequestScope {
   readonly ledger = new Ledger()
   /** What `req.db` is, once it was asked for. */
   root: object | undefined
+  readonly #config: RouteDatabaseConfig | undefined
   readonly #connections = new Map<Engine, Connection>()
   #isEnded = false
+
+  constructor(config?: RouteDatabaseConfig) {
+    this.#config = config
+  }
+
+  /** Whether statements wait for a COMMIT with the reply. */
+  get hasTransaction(): boolean {
+    return routeTransaction(this.#config) !== undefined
+  }
 
   /**
    * Ends the scope with the response: `close` is the only event that always comes, for a client that leaves, a
@@ -28,14 +39,35 @@ export class RequestScope {
   connection(engine: Engine): Connection {
     const known = this.#connections.get(engine)
     if (known !== undefined) return known
-    const connection = engine.connection(this.ledger, true)
+    const connection = engine.connection(this.ledger, true, this.#config?.readOnly)
+    const transaction = routeTransaction(this.#config)
+    if (transaction) connection.beginRoute(transaction)
     if (this.#isEnded) connection.end()
     this.#connections.set(engine, connection)
     return connection
   }
 
+  /**
+   * Commits the route's transaction, one database after the other.
+   *
+   * @throws the first COMMIT's error; what is behind it is rolled back
+   */
+  async commit(): Promise<void> {
+    try {
+      for (const connection of this.#connections.values()) await connection.endRoute('COMMIT')
+    } catch (error) {
+      await this.rollback()
+      throw error
+    }
+  }
+
+  async rollback(): Promise<void> {
+    for (const connection of this.#connections.values()) await connection.endRoute('ROLLBACK')
+  }
+
   /** Gives every client back, as soon as nothing runs on it, and refuses later statements. */
   end(): void {
+    if (this.#isEnded) return
     this.#isEnded = true
     for (const connection of this.#connections.values()) connection.end()
   }

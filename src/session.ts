@@ -1,3 +1,4 @@
+import type { Account } from './account.js'
 import type { Client } from './client/client.js'
 import type { Phase, Verdict } from './disconnect.js'
 import { ConnectionClosedError } from './errors.js'
@@ -29,6 +30,27 @@ export interface ErrorContext {
 export interface Use extends CheckoutRequest {
   /** The text of the statement it is for. */
   readonly statement?: string | undefined
+  /** Where READ ONLY was asked for, its refusal of a write says nothing about the server. */
+  readonly isReadOnly?: boolean
+}
+
+const OF_STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
+
+/** An error on its way to the application, and what is made of it. */
+export class Failure {
+  readonly error: unknown
+  readonly verdict: Verdict
+  readonly phase: Phase
+
+  constructor(error: unknown, verdict: Verdict, phase: Phase) {
+    this.error = error
+    this.verdict = verdict
+    this.phase = phase
+  }
+
+  get isDisconnect(): boolean {
+    return this.verdict.failure === 'disconnect'
+  }
 }
 
 /**
@@ -38,6 +60,7 @@ export interface Use extends CheckoutRequest {
 export class Session {
   readonly #host: SessionHost
   readonly #ledger: Ledger
+  readonly #account: Account
   readonly #ended = new AbortController()
   #lease: Lease<Client> | undefined
   #checkingOut: Promise<Lease<Client>> | undefined
@@ -52,9 +75,10 @@ export class Session {
   /** A transaction was lost with its client, and nobody has rolled it back yet. */
   isPendingRollback = false
 
-  constructor(host: SessionHost, ledger: Ledger) {
+  constructor(host: SessionHost, ledger: Ledger, account: Account) {
     this.#host = host
     this.#ledger = ledger
+    this.#account = account
   }
 
   get isEnded(): boolean {
@@ -75,10 +99,24 @@ export class Session {
   }
 
   /**
-   * Does work on the session's client. What the work throws comes out as the application is to see it, and a
-   * client that is lost is given up before.
+   * Does work on the session's client. What the work throws comes out as the application is to see it.
    */
   async use<Result>(
+    work: (client: Client) => Result | Promise<Result>,
+    use: Use = {}
+  ): Promise<Result> {
+    try {
+      return await this.attempt(work, use)
+    } catch (failure) {
+      throw this.explain(failure, use.statement)
+    }
+  }
+
+  /**
+   * As {@link use}, for those who want to do something about a failure before it is explained: it comes out as a
+   * {@link Failure}, when the pool has drawn its consequences.
+   */
+  async attempt<Result>(
     work: (client: Client) => Result | Promise<Result>,
     use: Use = {}
   ): Promise<Result> {
@@ -89,15 +127,22 @@ export class Session {
       try {
         return await work(lease.client)
       } catch (error) {
-        const explained = this.fail(lease.client, error, use.statement)
-        // The server's errors are made in a socket's callback: their stack is to lead to whoever ran the statement.
-        if (explained === error && error instanceof Error) Error.captureStackTrace(error)
-        throw explained
+        throw this.fail(lease.client, error, use.isReadOnly)
       }
     } finally {
       this.#uses -= 1
       this.#returnIfQuiet()
     }
+  }
+
+  /** What the application gets to see of a failure. */
+  explain(failure: unknown, statement: string | undefined): unknown {
+    if (!(failure instanceof Failure)) return failure
+    const { error, phase, verdict } = failure
+    const explained = this.#host.explain(error, verdict, this.#ledger, { phase, statement })
+    // The server's errors are made in a socket's callback: their stack is to lead to whoever ran the statement.
+    if (explained === error && error instanceof Error) Error.captureStackTrace(error)
+    return explained
   }
 
   /** From here on the client is not given back, though nothing runs on it: a transaction is open. */
@@ -133,6 +178,7 @@ export class Session {
     if (lease === undefined) return
     this.isPendingRollback ||= this.#holds > 0 || lease.client.isInTransaction
     this.#isInvalidated = true
+    this.#account.lost()
     this.#forget()
     this.#host.pool.checkin(lease, reason, error)
   }
@@ -147,20 +193,21 @@ export class Session {
     if (this.#lease) this.#host.pool.detach(this.#lease)
   }
 
-  /** Draws the consequences of an error on a client, once, and says what the application gets to see. */
-  fail(client: Client, error: unknown, statement?: string): unknown {
-    const verdict = this.#host.judge(error, 'statement', client)
+  /** Draws the consequences of an error on a client, once. */
+  fail(client: Client, error: unknown, isReadOnly = false): Failure {
+    const judged = this.#host.judge(error, 'statement', client)
+    const verdict = isReadOnly && judged.failure === 'read_only' ? OF_STATEMENT : judged
     const lease = this.#lease
     if (lease?.client === client) {
       if (verdict.failure === 'disconnect' || client.lost !== undefined) this.giveUp(error)
       if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
     }
-    return this.#host.explain(error, verdict, this.#ledger, { phase: 'statement', statement })
+    return new Failure(error, verdict, 'statement')
   }
 
   async #checkout(use: Use): Promise<Lease<Client>> {
     const { leakWatch, pool } = this.#host
-    const { deadline, statement } = use
+    const { deadline } = use
     this.#stopLeakWatch ??= leakWatch.watch()
     this.#checkingOut ??= pool.checkout({ deadline, signal: this.#signal(use) })
     try {
@@ -169,7 +216,7 @@ export class Session {
     } catch (error) {
       this.#forget()
       const verdict = this.#host.judge(error, 'connect', undefined)
-      throw this.#host.explain(error, verdict, this.#ledger, { phase: 'connect', statement })
+      throw new Failure(error, verdict, 'connect')
     } finally {
       this.#checkingOut = undefined
     }

@@ -1,107 +1,171 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
-import type { Client } from './client/client.js'
+import { effectOf } from './account.js'
+import { ControlPart, type Part, QueryPart } from './client/parts.js'
+import type { Delivery, Job } from './delivery.js'
 import {
   ConnectionClosedError,
   PendingRollbackError,
   RolledBackError,
   TransactionStateError
 } from './errors.js'
-import type { Ledger } from './ledger.js'
 import type { QueryRecorder } from './query-record.js'
+import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
-import { statementKind } from './statement-kind.js'
+import { type StatementKind, statementKind } from './statement-kind.js'
 import { submitTo } from './submittable.js'
 import type { TransactionHost } from './transaction.js'
 
+export interface StatementRunnerParts {
+  readonly session: Session
+  readonly delivery: Delivery
+  readonly recorder: QueryRecorder | undefined
+  /** Every statement outside of a transaction is run READ ONLY: `config.db.readOnly`. */
+  readonly isReadOnly: boolean
+}
+
 /**
  * Runs a connection's statements by the rules of its transactions: what was lost must be rolled back before
- * anything else runs, and while `transaction(fn)` is open nobody but it begins or ends one.
+ * anything else runs, while `transaction(fn)` is open nobody but it begins or ends one, and what promises to be
+ * read-only is kept so by the server.
  */
 export class StatementRunner implements TransactionHost {
-  readonly #session: Session
-  readonly #ledger: Ledger
-  readonly #recorder: QueryRecorder | undefined
-  /** `transaction(fn)` is running. */
-  isTransactionOpen = false
+  readonly #parts: StatementRunnerParts
 
-  constructor(session: Session, ledger: Ledger, recorder: QueryRecorder | undefined) {
-    this.#session = session
-    this.#ledger = ledger
-    this.#recorder = recorder
+  constructor(parts: StatementRunnerParts) {
+    this.#parts = parts
   }
 
   get isLost(): boolean {
-    return this.#session.isPendingRollback
+    return this.#parts.session.isPendingRollback
   }
 
-  statement(config: QueryConfig, values: unknown[] | undefined): Promise<QueryResult> {
-    if (this.#recorder === undefined) return this.#run(config, values)
-    return this.#recorder.observe(config, values, () => this.#run(config, values))
+  statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+    const { recorder } = this.#parts
+    if (recorder === undefined) return this.#run(config, values)
+    return recorder.observe(config, values, () => this.#run(config, values))
   }
 
   submit<Query extends Submittable>(submittable: Query): Query {
     this.assertUsable()
-    return submitTo(this.#session, submittable, () => {
-      this.#assertNotLost()
-      this.#ledger.statementWritten()
+    return submitTo(this.#parts.session, this.#parts.delivery, submittable)
+  }
+
+  /** Several statements under one Sync: one round trip, and outside of a transaction one of their own. */
+  async batch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
+    this.assertUsable()
+    if (configs.length === 0) return []
+    if (this.isLost) throw pendingRollback()
+    const kinds = configs.map(({ text }) => statementKind(text ?? ''))
+    for (const kind of kinds) {
+      if (kind.control !== undefined || kind.several) throw notInBatch()
+      this.#assertAllowed(kind, this.#promisesReadOnly())
+    }
+    const isRead = kinds.every(({ kind }) => kind === 'read') || this.#promisesReadOnly()
+    return this.#parts.delivery.deliver<QueryResult[]>({
+      text: configs.map(({ text }) => text).join('; '),
+      effect: isRead ? 'read' : 'change',
+      block: this.#promisesReadOnly() ? 'BEGIN READ ONLY' : 'BEGIN',
+      isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
+      parts: () => configs.map(config => new QueryPart(config, undefined)),
+      result: parts => parts.filter(isQuery).map(resultOf)
     })
   }
 
-  control(text: string): Promise<QueryResult> {
-    const run = (client: Client) => {
-      this.#assertNotLost()
-      return client.run<QueryResult>({ text }, undefined)
-    }
-    return this.#session.use(run, { statement: text })
+  async control(text: string): Promise<{ command: string }> {
+    const { delivery } = this.#parts
+    const isOver = text === 'COMMIT' || text === 'ROLLBACK'
+    if (this.isLost) throw pendingRollback()
+    if (isOver && delivery.transaction && !delivery.transaction.isBegun) return { command: text }
+    return delivery.deliver({
+      text,
+      effect: text === 'COMMIT' ? 'commit' : 'nothing',
+      isRepeatable: false,
+      parts: () => [new ControlPart(text)],
+      result: parts => ({ command: tagOf(parts) ?? text })
+    })
   }
 
   giveUp(error: unknown): void {
-    this.#session.giveUp(error)
+    this.#parts.session.giveUp(error)
   }
 
   assertUsable(): void {
-    if (this.#session.isEnded) throw new ConnectionClosedError()
+    if (this.#parts.session.isEnded) throw new ConnectionClosedError()
   }
 
-  async #run(config: QueryConfig, values: unknown[] | undefined): Promise<QueryResult> {
+  async #run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
     this.assertUsable()
-    const kind = statementKind(config.text ?? '')
-    const { control } = kind
-    if (control !== undefined && this.isTransactionOpen) throw controlInTransaction()
-    if (this.#session.isPendingRollback) return this.#rollbackLost(control)
+    const { delivery, session } = this.#parts
+    const { readOnly = this.#promisesReadOnly(), ...query } = config
+    const kind = statementKind(query.text ?? '')
+    if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
+    this.#assertAllowed(kind, readOnly)
+    if (session.isPendingRollback) return this.#rollbackLost(kind)
+    if (kind.several) return delivery.deliverScript(query.text)
 
-    const onSubmitted = () => this.#ledger.statementWritten(kind)
-    const run = async (client: Client) => {
-      this.#assertNotLost()
-      const answer = await client.run<QueryResult>(config, values, onSubmitted)
-      if (this.isTransactionOpen && !client.isInTransaction) throw this.#endedByText()
-      return answer
-    }
-    const result = await this.#session.use(run, { statement: config.text })
-    if (control === 'commit' && result.command === 'ROLLBACK') throw new RolledBackError()
+    const isKept = delivery.transaction?.isReadOnly === true
+    const job = jobOf(query, values, kind, readOnly)
+    const result = await delivery.deliver(isKept ? { ...job, effect: 'read' } : job)
+    if (kind.control === 'commit' && result.command === 'ROLLBACK') throw new RolledBackError()
     return result
   }
 
-  /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
-  #rollbackLost(control: string | undefined): QueryResult {
-    if (control !== 'rollback') throw pendingRollback()
-    this.#session.isPendingRollback = false
-    return { command: 'ROLLBACK', rowCount: null, oid: 0, rows: [], fields: [] }
+  /** Whether statements are to be kept from writing now, without being asked to one by one. */
+  #promisesReadOnly(): boolean {
+    return this.#parts.delivery.transaction?.isReadOnly ?? this.#parts.isReadOnly
   }
 
-  /** To be asked with the client in hand: one may have been lost since the statement was started. */
-  #assertNotLost(): void {
-    if (this.#session.isPendingRollback) throw pendingRollback()
-  }
-
-  /** A text of several statements had a COMMIT or ROLLBACK in it, which no look at its beginning shows. */
-  #endedByText(): TransactionStateError {
-    const error = new TransactionStateError(
-      'A text of several statements ended the transaction that it was part of'
+  /** In READ ONLY a `SET TRANSACTION READ WRITE` would be obeyed, so that only queries are let through at all. */
+  #assertAllowed(kind: StatementKind, isReadOnly: boolean): void {
+    if (!isReadOnly || kind.readOnlyShape) return
+    throw new TransactionStateError(
+      'Only SELECT, VALUES, TABLE, WITH and SHOW are allowed where read-only was promised'
     )
-    this.#session.giveUp(error)
-    return error
   }
+
+  /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
+  #rollbackLost(kind: StatementKind): QueryResult {
+    if (kind.control !== 'rollback') throw pendingRollback()
+    this.#parts.session.isPendingRollback = false
+    return emptyResult('ROLLBACK')
+  }
+}
+
+function jobOf(
+  config: QueryConfig,
+  values: unknown[] | undefined,
+  kind: StatementKind,
+  isReadOnly: boolean
+): Job<QueryResult> {
+  return {
+    text: config.text,
+    effect: effectOf(kind),
+    block: isReadOnly ? 'BEGIN READ ONLY' : undefined,
+    effectInBlock: isReadOnly ? 'read' : undefined,
+    isRepeatable: isReadOnly || kind.kind === 'read' || kind.kind === 'write',
+    parts: () => [new QueryPart(config, values)],
+    result: parts => {
+      const query = parts.find(isQuery)
+      return query?.result === undefined ? emptyResult('COMMIT') : resultOf(query)
+    }
+  }
+}
+
+function isQuery(part: Part): part is QueryPart {
+  return part instanceof QueryPart
+}
+
+function resultOf(part: QueryPart): QueryResult {
+  return part.result as QueryResult
+}
+
+function tagOf(parts: readonly Part[]): string | undefined {
+  const control = parts.findLast(part => part instanceof ControlPart)
+  return control instanceof ControlPart ? control.tag : undefined
+}
+
+function emptyResult(command: string): QueryResult {
+  return { command, rowCount: null, oid: 0, rows: [], fields: [] }
 }
 
 function pendingRollback(): PendingRollbackError {
@@ -111,5 +175,11 @@ function pendingRollback(): PendingRollbackError {
 function controlInTransaction(): TransactionStateError {
   return new TransactionStateError(
     'Inside transaction() its function decides: return to commit, throw to roll back, nest for a savepoint'
+  )
+}
+
+function notInBatch(): TransactionStateError {
+  return new TransactionStateError(
+    'A batch takes single statements, and no BEGIN, COMMIT or savepoint: it is one transaction'
   )
 }

@@ -1,5 +1,6 @@
 import type { Connection, Submittable } from 'pg'
 import type { Submission } from './client/outbox.js'
+import type { Delivery } from './delivery.js'
 import type { Session } from './session.js'
 
 export function isSubmittable(query: unknown): query is Submittable {
@@ -13,23 +14,38 @@ export function isSubmittable(query: unknown): query is Submittable {
  */
 export function submitTo<Query extends Submittable>(
   session: Session,
-  submittable: Query,
-  onSubmit: () => void
+  delivery: Delivery,
+  submittable: Query
 ): Query {
   const submission = submittable as Query & Submission
   const handleError = submission.handleError
+  const text = textOf(submittable)
   let target: Connection | undefined
   session
-    .use(client => {
-      onSubmit()
-      submission.handleError = (error, connection) => {
-        target = connection
-        handleError.call(submission, asError(session.fail(client, error, undefined)), connection)
-      }
-      client.submit(submission)
-    })
+    .use(
+      async client => {
+        await delivery.prepareFor(client, text)
+        submission.handleError = (error, connection) => {
+          target = connection
+          const explained = session.explain(session.fail(client, error), text)
+          handleError.call(submission, asError(explained), connection)
+        }
+        client.submit(submission)
+      },
+      { statement: text }
+    )
     .catch((error: unknown) => handleError.call(submission, asError(error), target as Connection))
   return submittable
+}
+
+/** Cursors and streams carry their text, the latter inside the cursor they wrap. */
+function textOf(submittable: object): string | undefined {
+  const text: unknown = Reflect.get(submittable, 'text')
+  if (typeof text === 'string') return text
+  const cursor: unknown = Reflect.get(submittable, 'cursor')
+  const inner: unknown =
+    typeof cursor === 'object' && cursor !== null && Reflect.get(cursor, 'text')
+  return typeof inner === 'string' ? inner : undefined
 }
 
 function asError(error: unknown): Error {

@@ -1,15 +1,16 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
 import { RolledBackError, TransactionStateError } from './errors.js'
-import type { SessionQueryable, TransactionOptions } from './queryable.js'
+import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
 import { isSubmittable } from './submittable.js'
 
 /** What a transaction needs of the connection it runs on. */
 export interface TransactionHost {
   /** A statement of the application, as part of whatever transaction is open. */
-  statement(config: QueryConfig, values: unknown[] | undefined): Promise<QueryResult>
+  statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult>
   submit<Query extends Submittable>(submittable: Query): Query
   /** Text of ours: BEGIN, COMMIT, savepoints. Also after the connection was ended, to bring what is open to its end. */
-  control(text: string): Promise<QueryResult>
+  control(text: string): Promise<{ command: string }>
+  batch(configs: readonly QueryConfig[]): Promise<QueryResult[]>
   /** The session was lost, so that there is nothing left to roll back on the server. */
   readonly isLost: boolean
   /** The client cannot be brought back to a known state; nobody may get it. */
@@ -32,7 +33,7 @@ export class Transaction implements SessionQueryable {
   }
 
   query: SessionQueryable['query'] = ((
-    query: string | QueryConfig | Submittable,
+    query: string | StatementConfig | Submittable,
     values?: unknown[]
   ) => {
     if (isSubmittable(query)) {
@@ -58,14 +59,20 @@ export class Transaction implements SessionQueryable {
     }
   }
 
+  /** Runs several statements as part of the transaction, in one round trip; see {@link Connection.batch}. */
+  async batch(statements: readonly (string | QueryConfig)[]): Promise<QueryResult[]> {
+    this.#assertOpen()
+    return this.#host.batch(statements.map(toConfig))
+  }
+
   /** The function has settled; a late statement must not run outside the transaction it was meant for. */
   end(): void {
     this.#isEnded = true
   }
 
-  async #statement(query: string | QueryConfig, values?: unknown[]): Promise<QueryResult> {
+  async #statement(query: string | StatementConfig, values?: unknown[]): Promise<QueryResult> {
     this.#assertOpen()
-    return this.#host.statement(typeof query === 'string' ? { text: query } : query, values)
+    return this.#host.statement(toConfig(query), values)
   }
 
   #assertOpen(): void {
@@ -74,21 +81,28 @@ export class Transaction implements SessionQueryable {
 }
 
 /**
- * BEGIN, `fn`, COMMIT. The first error wins: a ROLLBACK that fails never masks it.
+ * `fn`, then COMMIT; BEGIN goes with the first statement. The first error wins: a ROLLBACK that fails never masks it.
  *
  * @throws what `fn` throws, or the COMMIT's error
  * @throws {RolledBackError} a statement failed and `fn` went on: the server answered COMMIT with ROLLBACK
  */
 export async function runTransaction<Result>(
   host: TransactionHost,
-  options: TransactionOptions,
   fn: (transaction: Transaction) => Promise<Result>
 ): Promise<Result> {
-  await host.control(beginText(options))
   const result = await runScope(host, new Transaction(host, 0), fn, ['ROLLBACK'])
+  await commit(host)
+  return result
+}
+
+/** @throws {RolledBackError} the server answered with ROLLBACK */
+export async function commit(host: TransactionHost): Promise<void> {
   const { command } = await host.control('COMMIT')
   if (command === 'ROLLBACK') throw new RolledBackError()
-  return result
+}
+
+export function rollback(host: TransactionHost): Promise<void> {
+  return undo(host, ['ROLLBACK'])
 }
 
 async function runSavepoint<Result>(
@@ -111,20 +125,29 @@ async function runScope<Result>(
   host: TransactionHost,
   transaction: Transaction,
   fn: (transaction: Transaction) => Promise<Result>,
-  undo: string[]
+  undoing: string[]
 ): Promise<Result> {
   try {
     return await fn(transaction)
   } catch (error) {
     transaction.end()
-    try {
-      for (const text of undo) if (!host.isLost) await host.control(text)
-    } catch (failure) {
-      host.giveUp(failure)
-    }
+    await undo(host, undoing)
     throw error
   } finally {
     transaction.end()
+  }
+}
+
+export function toConfig<Config extends QueryConfig>(query: string | Config): Config {
+  return typeof query === 'string' ? ({ text: query } as Config) : query
+}
+
+/** What cannot be undone costs the client, so that nobody meets it; it is never the error that is reported. */
+async function undo(host: TransactionHost, texts: string[]): Promise<void> {
+  try {
+    for (const text of texts) if (!host.isLost) await host.control(text)
+  } catch (failure) {
+    host.giveUp(failure)
   }
 }
 
@@ -149,11 +172,11 @@ const ISOLATION_LEVELS: ReadonlySet<string | undefined> = new Set([
  * @throws {TypeError} an unknown option or isolation level: it must not look as if it had worked, nor become SQL
  */
 export function beginText(options: TransactionOptions): string {
-  const { isolationLevel, readOnly, deferrable, ...unknown } = options
+  const { isolationLevel, readOnly, deferrable, retries: _retries, ...unknown } = options
   const [key] = Object.keys(unknown)
   if (key !== undefined) {
     throw new TypeError(
-      `Expected isolationLevel, readOnly or deferrable as transaction option, got '${key}'`
+      `Expected isolationLevel, readOnly, deferrable or retries as transaction option, got '${key}'`
     )
   }
   if (!ISOLATION_LEVELS.has(isolationLevel)) {

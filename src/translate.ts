@@ -6,6 +6,7 @@ import {
   type EngineErrorOptions,
   MisconfiguredError,
   OutcomeUnknownError,
+  PartlyAppliedError,
   ReadOnlyError,
   UnavailableError
 } from './errors.js'
@@ -23,6 +24,7 @@ export function translate(error: unknown, verdict: Verdict, ledger: Ledger): unk
   if (translated === undefined) return error
   // What an error allows by its kind, the request may have forfeited already.
   translated.retryable &&= ledger.permitsRepeat
+  translated.outcome = ledger.outcome
   if (translated.statusCode === 503) translated.retryAfter ??= RETRY_AFTER_SECONDS
   recordLedger(translated, ledger)
   return translated
@@ -35,9 +37,7 @@ function ours(cause: unknown, verdict: Verdict, ledger: Ledger): EngineError | u
   }
   switch (verdict.failure) {
     case 'disconnect':
-      return ledger.permitsRepeat
-        ? new DisconnectedError(options)
-        : new OutcomeUnknownError(options)
+      return disconnected(options, ledger)
     case 'unavailable':
       return new UnavailableError(options)
     case 'misconfigured':
@@ -48,5 +48,17 @@ function ours(cause: unknown, verdict: Verdict, ledger: Ledger): EngineError | u
       return new ReadOnlyError(options)
     case 'statement':
       return undefined
+  }
+}
+
+function disconnected(options: EngineErrorOptions, ledger: Ledger): EngineError {
+  switch (ledger.outcome) {
+    case 'none':
+    case 'rolled_back':
+      return new DisconnectedError(options)
+    case 'applied':
+      return new PartlyAppliedError(options)
+    case 'unknown':
+      return new OutcomeUnknownError(options)
   }
 }

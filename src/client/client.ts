@@ -1,11 +1,11 @@
-import type { QueryConfig } from 'pg'
 import type { Clock } from '../clock.js'
 import { classify, PingTimeoutError } from '../disconnect.js'
 import type { SessionClient } from './config.js'
+import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
 import { type ResetMode, resetStatements } from './reset.js'
-import { Statement } from './statement.js'
+import { Script } from './script.js'
 
 export interface ClientOptions {
   readonly clock: Clock
@@ -14,6 +14,12 @@ export interface ClientOptions {
   beforeReset(raw: SessionClient, inTransaction: boolean): Promise<void> | undefined
   /** The session ended without our doing; called once. */
   onLost(error: unknown): void
+}
+
+/** What {@link Client.run} runs. */
+export interface Runnable extends Submission {
+  readonly isSubmitted: boolean
+  callback: (error: Error | null | undefined, result: unknown) => void
 }
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
@@ -30,6 +36,8 @@ export class Client {
   readonly #options: ClientOptions
   readonly #outbox: Outbox
   readonly #closed: Promise<void>
+  /** Which server this is, once it has said so. */
+  server: ServerIdentity | undefined
   #heardAt: number
   #lost: unknown
   #isClosing = false
@@ -67,6 +75,12 @@ export class Client {
     return this.#outbox.isQuiet
   }
 
+  /** The server process, as `pg_stat_activity` and CancelRequest know it. */
+  get pid(): number {
+    const pid: unknown = Reflect.get(this.#raw, 'processID')
+    return typeof pid === 'number' ? pid : 0
+  }
+
   get isInTransaction(): boolean {
     const status = this.#raw.getTransactionStatus()
     return status === 'T' || status === 'E'
@@ -83,18 +97,17 @@ export class Client {
     return this.#raw
   }
 
-  /** Runs one statement after those before it. `isSubmitted` on the error's side tells whether any of it was written. */
-  run<Result>(
-    config: QueryConfig,
-    values: unknown[] | undefined,
-    onSubmitted?: () => void
-  ): Promise<Result> {
+  /**
+   * Runs an exchange or a script after what was sent before it. Settles when the server is ready for the next, or
+   * when it never will be.
+   */
+  run<Result>(query: Runnable): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const statement = new Statement(config, values, onSubmitted, (error, result) => {
-        if (error === undefined || error === null) resolve(result as Result)
-        else this.#onFailure(statement, error, reject)
-      })
-      this.submit(statement)
+      query.callback = (error, result) => {
+        if (error) this.#onFailure(query, error, reject)
+        else resolve(result as Result)
+      }
+      this.submit(query)
     })
   }
 
@@ -165,7 +178,7 @@ export class Client {
     try {
       await listening
       if (!this.isReady) throw new Error('The session is still busy')
-      for (const text of statements) await this.run({ text }, undefined)
+      for (const text of statements) await this.run(new Script(text, () => {}))
       if (this.#lost !== undefined) throw this.#lost
       this.#isUsed = false
     } finally {
@@ -184,8 +197,8 @@ export class Client {
     this.#outbox.sendNext()
   }
 
-  #onFailure(statement: Statement, error: Error, reject: (error: Error) => void): void {
-    if (!statement.isSubmitted) {
+  #onFailure(query: Runnable, error: Error, reject: (error: Error) => void): void {
+    if (!query.isSubmitted) {
       reject(error)
       // No ReadyForQuery will come for what was not sent, and `pg` is ready only after this turn.
       process.nextTick(() => this.#outbox.sendNext())

@@ -1,0 +1,113 @@
+import type { StatementKind } from './statement-kind.js'
+
+/**
+ * What a statement can do.
+ *
+ * - `nothing`: BEGIN, SAVEPOINT, ROLLBACK, SET LOCAL, pings
+ * - `read`: plain reads, and what the server keeps read-only
+ * - `change`: DML, and queries that call functions; undone together if they fail
+ * - `command`: the other single statements; some (CALL, DO) may commit inside, and fail then
+ * - `commit`: COMMIT, or PREPARE TRANSACTION
+ * - `untracked`: several statements in one text, or a client in other hands: nobody sees what happens
+ */
+export type Effect = 'nothing' | 'read' | 'change' | 'command' | 'commit' | 'untracked'
+
+/** The effect a text may have, as far as it shows. */
+export function effectOf(kind: StatementKind): Effect {
+  if (kind.several) return 'untracked'
+  if (kind.kind === 'read') return 'read'
+  if (kind.kind === 'write') return 'change'
+  if (kind.kind === 'other') return kind.readOnlyShape ? 'change' : 'command'
+  switch (kind.control) {
+    case 'commit':
+    case 'prepare_transaction':
+      return 'commit'
+    case 'commit_prepared':
+    case 'rollback_prepared':
+      return 'command'
+    default:
+      return 'nothing'
+  }
+}
+
+/**
+ * - `quiet`: nothing sent that had an effect, or all of it settled
+ * - `open`: effects inside a transaction, COMMIT not written: the loss of the session undoes them
+ * - `sent`: an autocommit effect written and not answered
+ * - `committing`: COMMIT written and not answered
+ */
+type State = 'quiet' | 'open' | 'sent' | 'committing'
+
+/**
+ * What one connection has done. Answered means ReadyForQuery: with the extended protocol the commit happens at Sync,
+ * behind CommandComplete.
+ */
+export class Account {
+  #state: State = 'quiet'
+  #effect: Effect = 'nothing'
+  #hasApplied = false
+  #hasRolledBack = false
+  #isUntracked = false
+
+  /** At least one effect is known to have been committed. */
+  get hasApplied(): boolean {
+    return this.#hasApplied
+  }
+
+  /** Effects were sent, and are known to have been undone. */
+  get hasRolledBack(): boolean {
+    return this.#hasRolledBack
+  }
+
+  /** Effects wait in a transaction that nobody has committed. */
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** Whether something took effect is not known: its answer has not come, or nobody could see it. */
+  get isInDoubt(): boolean {
+    return this.#isUntracked || this.#state === 'sent' || this.#state === 'committing'
+  }
+
+  /** Bytes of a statement were handed to the socket. */
+  written(effect: Effect, isInTransaction: boolean): void {
+    this.#effect = effect
+    if (effect === 'untracked') this.#isUntracked = true
+    if (effect === 'commit' && this.#state === 'open') this.#state = 'committing'
+    if (effect !== 'change' && effect !== 'command') return
+    this.#state = isInTransaction ? 'open' : 'sent'
+  }
+
+  /** ReadyForQuery came: the statement is over, `isInTransaction` says what the server is in now. */
+  answered(outcome: 'done' | 'failed', tag: string | undefined, isInTransaction: boolean): void {
+    const state = this.#state
+    if (state === 'open' && isInTransaction) return
+    this.#state = 'quiet'
+    if (state === 'quiet') return
+    if (outcome === 'failed') this.#failed(state)
+    else if (state === 'sent') this.#hasApplied = true
+    else if (tag === 'ROLLBACK') this.#hasRolledBack = true
+    else if (state === 'committing' && tag === 'COMMIT') this.#hasApplied = true
+    else this.#isUntracked = true
+  }
+
+  /** The session is gone: what was open is undone; what is in doubt stays so until it is {@link resolved}. */
+  lost(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'quiet'
+    this.#hasRolledBack = true
+  }
+
+  /** What became of what was in doubt. */
+  resolved(verdict: 'committed' | 'aborted'): void {
+    this.#state = 'quiet'
+    if (verdict === 'committed') this.#hasApplied = true
+    else this.#hasRolledBack = true
+  }
+
+  #failed(state: State): void {
+    // A procedure may have committed before it failed.
+    if (state === 'sent' && this.#effect === 'command') this.#isUntracked = true
+    else this.#hasRolledBack = true
+  }
+}

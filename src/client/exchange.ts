@@ -1,0 +1,117 @@
+import type { Connection } from 'pg'
+import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
+
+/**
+ * Several statements under one Sync: one round trip and, unless one of them begins a transaction block, one
+ * transaction. A statement that fails has the server skip the ones behind it. To `pg.Client` it is one query
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
+ */
+export class Exchange extends PgQuery {
+  readonly #parts: readonly Part[]
+  readonly #onSubmitted: () => void
+  #current = 0
+  /** What could not be written, though what came before it was. */
+  #writeError: Error | undefined
+  /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
+  isSubmitted = false
+
+  constructor(parts: readonly Part[], onSubmitted: () => void) {
+    super({ text: '' })
+    this.#parts = parts
+    this.#onSubmitted = onSubmitted
+  }
+
+  /** The part that the next answer belongs to; `pg.Client` asks for its name at ParseComplete and on errors. */
+  get #part(): Part | undefined {
+    return this.#parts[this.#current]
+  }
+
+  override get name(): string | undefined {
+    return this.#part?.name
+  }
+
+  override set name(_name: string | undefined) {}
+
+  override get text(): string {
+    return this.#part?.text ?? ''
+  }
+
+  override set text(_text: string) {}
+
+  /** Whether the server has executed every part. Not yet that it has committed them. */
+  get isComplete(): boolean {
+    return this.#current === this.#parts.length
+  }
+
+  submit(connection: Connection): Error | null {
+    const wire = connection as unknown as Wire
+    for (const part of this.#parts) {
+      const fault = part.fault(wire)
+      if (fault) return fault
+      if (part instanceof QueryPart) part.adopt(this._result._types, this.binary)
+    }
+    this.isSubmitted = true
+    wire.stream.cork()
+    try {
+      for (const part of this.#parts) {
+        this.#writeError = part.write(withoutSync(wire))
+        if (this.#writeError) break
+      }
+      wire.sync()
+    } finally {
+      wire.stream.uncork()
+    }
+    this.#onSubmitted()
+    return null
+  }
+
+  override handleRowDescription(message: unknown): void {
+    this.#part?.onRowDescription(message)
+  }
+
+  override handleDataRow(message: { fields: (string | null)[] }): void {
+    this.#part?.onDataRow(message)
+  }
+
+  override handleCommandComplete(message: CommandCompleteMessage, wire: Wire): void {
+    this.#part?.onComplete(message, withoutSync(wire))
+    this.#current += 1
+  }
+
+  override handleEmptyQuery(wire: Wire): void {
+    this.#part?.onComplete(undefined, withoutSync(wire))
+    this.#current += 1
+  }
+
+  override handleCopyInResponse(wire: Wire): void {
+    const part = this.#part
+    if (part instanceof QueryPart) part.onCopyIn(wire)
+  }
+
+  override handleReadyForQuery(): void {
+    this.collect()
+    const failed = this.#parts.find(part => part instanceof QueryPart && part.error)
+    const error = this.#writeError ?? (failed instanceof QueryPart ? failed.error : undefined)
+    this.callback(error, undefined)
+  }
+
+  override handleError(error: Error): void {
+    this.callback(this.#writeError ?? error, undefined)
+  }
+
+  /** Makes results of what has arrived; also when the answer broke off behind it. */
+  collect(): void {
+    for (const part of this.#parts) if (part instanceof QueryPart) part.finish()
+  }
+}
+
+const quiet = new WeakMap<Wire, Wire>()
+
+/** The same connection but for Sync: `pg.Query` ends every statement with one, and here only the last may have one. */
+function withoutSync(wire: Wire): Wire {
+  const known = quiet.get(wire)
+  if (known) return known
+  const made: Wire = Object.create(wire, { sync: { value: () => {} } })
+  quiet.set(wire, made)
+  return made
+}

@@ -1,0 +1,262 @@
+import type { Account, Effect } from './account.js'
+import { Attempt } from './attempt.js'
+import type { Client } from './client/client.js'
+import { type Evidence, EvidencePart } from './client/evidence.js'
+import { Exchange } from './client/exchange.js'
+import { ControlPart, type Part } from './client/parts.js'
+import { Script } from './client/script.js'
+import type { Doubt } from './doubt.js'
+import { PendingRollbackError, TransactionStateError } from './errors.js'
+import type { OpenTransaction } from './open-transaction.js'
+import type { ReplayBudget } from './replay.js'
+import { Failure, type Session } from './session.js'
+import { statementKind } from './statement-kind.js'
+
+/** What is to be run under one Sync, and what the delivery must know about it. */
+export interface Job<Result> {
+  readonly text: string
+  readonly effect: Effect
+  /** BEGIN … COMMIT around it are its own; outside of a transaction only. */
+  readonly block?: string | undefined
+  /** Its effect where that is READ ONLY. */
+  readonly effectInBlock?: Effect | undefined
+  /** It leaves nothing behind in the session, and may be run again where it had no effect. */
+  readonly isRepeatable: boolean
+  /** Fresh parts for each try. */
+  parts(): Part[]
+  /** Also called when only the answer to COMMIT is missing, and it is known to have been committed. */
+  result(parts: readonly Part[]): Result
+}
+
+export interface DeliveryParts {
+  readonly session: Session
+  readonly account: Account
+  readonly budget: ReplayBudget
+  /** None where `resolve_doubt` is off, or the server does not let us ask. */
+  readonly doubt: () => Doubt | undefined
+  onReplay(text: string, error: unknown): void
+}
+
+const MAX_REPLAYS = 2
+
+/**
+ * Brings jobs to the server, and makes the best of it when the session is lost on the way: a commit whose answer was
+ * lost is asked about, and what is known not to have happened is done again.
+ */
+export class Delivery {
+  readonly #parts: DeliveryParts
+  /** The client that carries session state of this connection's own: what it did cannot be continued on another. */
+  #tainted: Client | undefined
+  /** What can be asked about the transaction that this client is in. */
+  #evidence: { client: Client; evidence: Evidence } | undefined
+  transaction: OpenTransaction | undefined
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts
+  }
+
+  /** @throws the error as the application is to see it */
+  async deliver<Result>(job: Job<Result>): Promise<Result> {
+    const { session } = this.#parts
+    for (let replays = 0; ; replays += 1) {
+      const attempt = new Attempt()
+      try {
+        const isReadOnly = job.effectInBlock === 'read' || this.transaction?.isReadOnly === true
+        return await session.attempt(client => this.#send(client, job, attempt), { isReadOnly })
+      } catch (failure) {
+        if (await this.#isCommitted(failure, job, attempt)) return job.result(attempt.parts)
+        if (replays < MAX_REPLAYS && this.#mayReplay(failure, job, attempt)) continue
+        throw session.explain(failure, job.text)
+      }
+    }
+  }
+
+  /** Makes the client ready for a query of a library's own, in front of which nothing can ride. */
+  async prepareFor(client: Client, text: string | undefined): Promise<void> {
+    const carried = await this.#begin(client)
+    this.assertNotLost()
+    if (carried) await this.#beginAlone(client, carried)
+    if (text !== undefined && statementKind(text).kind === 'read') return
+    this.#tainted = client
+    const isInTransaction = this.#isInTransaction(client)
+    this.#parts.account.written(isInTransaction ? 'change' : 'untracked', isInTransaction)
+  }
+
+  /**
+   * Runs a text of several statements. It may end the transaction that it is part of, and then the connection cannot
+   * be said to be in one any more.
+   *
+   * @throws the error as the application is to see it
+   */
+  async deliverScript<Result>(text: string): Promise<Result> {
+    const { account, session } = this.#parts
+    const run = async (client: Client) => {
+      const carried = await this.#begin(client)
+      this.assertNotLost()
+      if (carried) await this.#beginAlone(client, carried)
+      this.#tainted = client
+      const written = () => account.written('untracked', client.isInTransaction)
+      const result = await client.run<Result>(new Script(text, written))
+      if (this.transaction && !client.isInTransaction) {
+        const error = endedByText()
+        session.giveUp(error)
+        throw error
+      }
+      return result
+    }
+    return session.use(run, { statement: text })
+  }
+
+  /** A submittable of a library's, or a script: nothing can ride in front of it. */
+  async #beginAlone(client: Client, transaction: OpenTransaction): Promise<void> {
+    const beginning = client.run(new Exchange([new ControlPart(transaction.begin)], () => {}))
+    transaction.beginning = beginning
+    try {
+      await beginning
+    } finally {
+      transaction.beginning = undefined
+      transaction.isBegun = client.lost === undefined && client.isInTransaction
+    }
+  }
+
+  /** The client is in other hands: what they do to it is not seen. */
+  taint(client: Client): void {
+    this.#tainted = client
+  }
+
+  /** Asserts that nothing is pending; to be asked with the client in hand, since one may have been lost meanwhile. */
+  assertNotLost(): void {
+    if (!this.#parts.session.isPendingRollback) return
+    throw new PendingRollbackError({ outcome: 'rolled_back' })
+  }
+
+  async #send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
+    const { account, budget } = this.#parts
+    attempt.client = client
+    attempt.wasTainted = this.#tainted === client
+    const carried = await this.#begin(client)
+    this.assertNotLost()
+    attempt.hasBegun = carried !== undefined
+    const isBlock = job.block !== undefined && !this.#isInTransaction(client)
+    attempt.parts = this.#assemble(client, job, carried, isBlock)
+    const exchange = new Exchange(attempt.parts, () => {
+      if (!job.isRepeatable) this.#tainted = client
+      const effect = (isBlock && job.effectInBlock) || job.effect
+      account.written(effect, isBlock || this.#isInTransaction(client))
+      if (isBlock && account.isOpen) account.written('commit', true)
+    })
+    attempt.exchange = exchange
+    const running = client.run(exchange)
+    if (carried) carried.beginning = running
+    try {
+      await running
+      account.answered('done', attempt.tag, client.isInTransaction)
+      budget.succeeded()
+      return job.result(attempt.parts)
+    } catch (error) {
+      if (client.lost === undefined) {
+        account.answered('failed', undefined, client.isInTransaction)
+        if (isBlock && client.isInTransaction) await rollback(client)
+      }
+      throw error
+    } finally {
+      if (carried) {
+        carried.beginning = undefined
+        carried.isBegun = client.lost === undefined && client.isInTransaction
+      }
+      this.#learn(client, attempt)
+    }
+  }
+
+  /** The open transaction, if this statement is the one to begin it. */
+  async #begin(client: Client): Promise<OpenTransaction | undefined> {
+    const { transaction } = this
+    if (transaction === undefined) return undefined
+    while (transaction.beginning !== undefined) await transaction.beginning.catch(() => {})
+    if (client.lost !== undefined) return undefined
+    return transaction.isBegun ? undefined : transaction
+  }
+
+  #assemble<Result>(
+    client: Client,
+    job: Job<Result>,
+    carried: OpenTransaction | undefined,
+    isBlock: boolean
+  ): Part[] {
+    const parts = job.parts()
+    if (carried) parts.unshift(new ControlPart(carried.begin))
+    if (this.#needsEvidence(client, job)) parts.push(new EvidencePart(client.server))
+    if (isBlock && job.block) parts.unshift(new ControlPart(job.block))
+    if (isBlock) parts.push(new ControlPart('COMMIT'))
+    return parts
+  }
+
+  #needsEvidence<Result>(client: Client, job: Job<Result>): boolean {
+    if (this.#parts.doubt() === undefined) return false
+    if (!this.#isInTransaction(client)) return job.effect === 'change'
+    if (this.#evidenceOf(client) !== undefined) return false
+    return job.effect === 'change' || job.effect === 'command'
+  }
+
+  #isInTransaction(client: Client): boolean {
+    return this.transaction !== undefined || client.isInTransaction
+  }
+
+  #learn(client: Client, attempt: Attempt): void {
+    const evidence = attempt.evidence?.read(client.pid)
+    client.server ??= attempt.evidence?.server
+    if (client.lost === undefined && !client.isInTransaction) this.#evidence = undefined
+    else if (evidence) this.#evidence = { client, evidence }
+  }
+
+  /** Another client's is about another transaction. */
+  #evidenceOf(client: Client | undefined): Evidence | undefined {
+    return this.#evidence?.client === client ? this.#evidence?.evidence : undefined
+  }
+
+  /** Whether an attempt whose answer was lost is known to have been committed all the same. */
+  async #isCommitted<Result>(
+    failure: unknown,
+    job: Job<Result>,
+    attempt: Attempt
+  ): Promise<boolean> {
+    const { account, doubt } = this.#parts
+    if (!(failure instanceof Failure) || !attempt.isSubmitted || !account.isInDoubt) return false
+    const evidence = this.#evidenceOf(attempt.client)
+    if (job.effect === 'change' && attempt.wasStoppedBeforeCommit(failure.error)) {
+      account.resolved('aborted')
+      return false
+    }
+    const verdict = evidence && (await doubt()?.resolve(evidence))
+    if (verdict === undefined || verdict === 'unknown') return false
+    account.resolved(verdict)
+    if (verdict === 'aborted') return false
+    attempt.finish()
+    return true
+  }
+
+  /** Only what is known to have had no effect, where the session had no state of its own, and within the budget. */
+  #mayReplay<Result>(failure: unknown, job: Job<Result>, attempt: Attempt): boolean {
+    const { account, budget, onReplay, session } = this.#parts
+    if (!(failure instanceof Failure) || !failure.isDisconnect || session.isEnded) return false
+    if (attempt.wasTainted || account.isInDoubt) return false
+    const isFirst = this.transaction !== undefined && attempt.hasBegun
+    const isAlone = !session.isPendingRollback && job.isRepeatable
+    if (!isFirst && !isAlone) return false
+    if (!budget.take()) return false
+    session.isPendingRollback = false
+    onReplay(job.text, failure.error)
+    return true
+  }
+}
+
+async function rollback(client: Client): Promise<void> {
+  await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
+}
+
+/** A text of several statements had a COMMIT or ROLLBACK in it, which no look at its beginning shows. */
+function endedByText(): TransactionStateError {
+  return new TransactionStateError(
+    'A text of several statements ended the transaction that it was part of'
+  )
+}
