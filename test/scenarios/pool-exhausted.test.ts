@@ -9,7 +9,7 @@ const ONE = { pool_size: 1, max_overflow: 0 }
 t.test('X49 P48 A10: no connection within pool_timeout is a 503 with Retry-After', async t => {
   const app = await buildApp(t, {
     url: postgres.url,
-    engineOptions: { ...ONE, pool_timeout: 0.1 }
+    engineOptions: { ...ONE, pool_timeout: 1 }
   })
   await using held = await app.db.connect()
   await held.query('select 1')
