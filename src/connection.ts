@@ -1,46 +1,16 @@
 import type { Client as PgClient, QueryConfig, QueryResult, Submittable } from 'pg'
 import type { Account } from './account.js'
+import type { ConnectionHost, ConnectionParts } from './connection-host.js'
 import { Delivery } from './delivery.js'
-import type { Doubt } from './doubt.js'
 import { type Outcome, TransactionStateError } from './errors.js'
-import type { Ledger } from './ledger.js'
-import { OpenTransaction } from './open-transaction.js'
 import type { CheckoutRequest } from './pool/checkout.js'
-import type { QueryRecorder, RecordedQuery } from './query-record.js'
+import type { RecordedQuery } from './query-record.js'
 import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
-import type { ReplayBudget } from './replay.js'
-import { Session, type SessionHost } from './session.js'
+import { Session } from './session.js'
 import { StatementRunner } from './statement-runner.js'
 import { isSubmittable } from './submittable.js'
-import {
-  beginText,
-  commit,
-  overlapping,
-  rollback,
-  runTransaction,
-  Transaction,
-  toConfig
-} from './transaction.js'
-import { assertRetries, withRetries } from './transaction-retry.js'
-
-/** What a connection needs of the engine it belongs to. */
-export interface ConnectionHost extends SessionHost {
-  readonly budget: ReplayBudget
-  /** None where `resolve_doubt` is off, or the server does not let us ask. */
-  doubt(): Doubt | undefined
-  onReplay(statement: string | undefined, error: unknown): void
-  pause(ms: number): Promise<void>
-}
-
-export interface ConnectionParts {
-  readonly ledger: Ledger
-  /** `release()` is not the end: a later statement takes another client. */
-  readonly isRequest: boolean
-  /** Statements outside of a transaction are run READ ONLY. */
-  readonly isReadOnly?: boolean
-  /** For engines whose statements are recorded or logged. */
-  readonly recorder?: QueryRecorder | undefined
-}
+import { type Transaction, toConfig } from './transaction.js'
+import { Transactions } from './transactions.js'
 
 /**
  * `req.db`, or what `app.db.connect()` gives: what people hold. It takes a client with the first statement, and
@@ -48,18 +18,15 @@ export interface ConnectionParts {
  * with the first has been rolled back. SQLAlchemy's `Connection`.
  */
 export class Connection implements SessionQueryable, AsyncDisposable {
-  readonly #host: ConnectionHost
   readonly #parts: ConnectionParts
   readonly #account: Account
   readonly #session: Session
   readonly #delivery: Delivery
   readonly #runner: StatementRunner
-  /** The transaction of the whole request, where its route asked for one. */
-  #routeTransaction: Transaction | undefined
+  readonly #transactions: Transactions
 
   constructor(host: ConnectionHost, parts: ConnectionParts) {
     const { isReadOnly = false, ledger, recorder } = parts
-    this.#host = host
     this.#parts = parts
     this.#account = ledger.open()
     this.#session = new Session(host, ledger, this.#account)
@@ -75,6 +42,11 @@ export class Connection implements SessionQueryable, AsyncDisposable {
       delivery: this.#delivery,
       recorder,
       isReadOnly
+    })
+    this.#transactions = new Transactions(host, {
+      session: this.#session,
+      delivery: this.#delivery,
+      runner: this.#runner
     })
   }
 
@@ -133,27 +105,12 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     fn: (transaction: Transaction) => Promise<Result>,
     options: TransactionOptions = {}
   ): Promise<Result> {
-    const { retries = 0 } = options
-    const begin = beginText(options)
-    assertRetries(retries)
-    this.#runner.assertUsable()
-    if (this.#routeTransaction) return this.#savepoint(this.#routeTransaction, fn, options)
-    if (this.inTransaction) throw overlapping()
-    return withRetries(() => this.#transaction(fn, begin, options.readOnly ?? false), {
-      retries,
-      random: Math.random,
-      budget: this.#host.budget,
-      onRetry: error => this.#host.onReplay(undefined, error),
-      pause: ms => this.#host.pause(ms)
-    })
+    return this.#transactions.run(fn, options)
   }
 
   /** From here on every statement is part of one transaction, which {@link endRoute} ends. */
   beginRoute(options: TransactionOptions): void {
-    const begin = beginText(options)
-    this.#delivery.transaction = new OpenTransaction(begin, options.readOnly ?? false)
-    this.#routeTransaction = new Transaction(this.#runner, 0)
-    this.#session.hold()
+    this.#transactions.beginRoute(options)
   }
 
   /**
@@ -161,16 +118,8 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    *
    * @throws what COMMIT does; a ROLLBACK that fails costs the client, and is nobody's error
    */
-  async endRoute(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
-    if (this.#routeTransaction === undefined) return
-    this.#routeTransaction.end()
-    this.#routeTransaction = undefined
-    try {
-      if (how === 'COMMIT') await commit(this.#runner)
-      else await rollback(this.#runner)
-    } finally {
-      this.#over()
-    }
+  endRoute(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    return this.#transactions.endRoute(how)
   }
 
   /** The `pg.Client` itself, for libraries. Not to be kept after `release()` or the reply. */
@@ -235,36 +184,5 @@ export class Connection implements SessionQueryable, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.end()
-  }
-
-  async #transaction<Result>(
-    fn: (transaction: Transaction) => Promise<Result>,
-    begin: string,
-    isReadOnly: boolean
-  ): Promise<Result> {
-    this.#runner.assertUsable()
-    this.#delivery.transaction = new OpenTransaction(begin, isReadOnly)
-    this.#session.hold()
-    try {
-      return await runTransaction(this.#runner, fn)
-    } finally {
-      this.#over()
-    }
-  }
-
-  #savepoint<Result>(
-    outer: Transaction,
-    fn: (transaction: Transaction) => Promise<Result>,
-    options: TransactionOptions
-  ): Promise<Result> {
-    if (Object.keys(options).length === 0) return outer.transaction(fn)
-    throw new TransactionStateError('A savepoint takes no options: the route began its transaction')
-  }
-
-  /** Whatever became of the transaction, it is over, and with it what was pending. */
-  #over(): void {
-    this.#session.isPendingRollback = false
-    this.#delivery.transaction = undefined
-    this.#session.unhold()
   }
 }

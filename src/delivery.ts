@@ -1,4 +1,4 @@
-import type { Account, Effect } from './account.js'
+import type { Account } from './account.js'
 import { Attempt } from './attempt.js'
 import type { Client } from './client/client.js'
 import { type Evidence, EvidencePart } from './client/evidence.js'
@@ -6,27 +6,13 @@ import { Exchange } from './client/exchange.js'
 import { ControlPart, type Part } from './client/parts.js'
 import { Script } from './client/script.js'
 import type { Doubt } from './doubt.js'
-import { PendingRollbackError, TransactionStateError } from './errors.js'
+import { TransactionStateError } from './errors.js'
+import { Failure } from './failure.js'
+import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { ReplayBudget } from './replay.js'
-import { Failure, type Session } from './session.js'
+import type { Session } from './session.js'
 import { statementKind } from './statement-kind.js'
-
-/** What is to be run under one Sync, and what the delivery must know about it. */
-export interface Job<Result> {
-  readonly text: string
-  readonly effect: Effect
-  /** BEGIN … COMMIT around it are its own; outside of a transaction only. */
-  readonly block?: string | undefined
-  /** Its effect where that is READ ONLY. */
-  readonly effectInBlock?: Effect | undefined
-  /** It leaves nothing behind in the session, and may be run again where it had no effect. */
-  readonly isRepeatable: boolean
-  /** Fresh parts for each try. */
-  parts(): Part[]
-  /** Also called when only the answer to COMMIT is missing, and it is known to have been committed. */
-  result(parts: readonly Part[]): Result
-}
 
 export interface DeliveryParts {
   readonly session: Session
@@ -74,26 +60,21 @@ export class Delivery {
   /** Makes the client ready for a query of a library's own, in front of which nothing can ride. */
   async prepareFor(client: Client, text: string | undefined): Promise<void> {
     const carried = await this.#begin(client)
-    this.assertNotLost()
-    if (carried) await this.#beginAlone(client, carried)
+    this.#parts.session.assertNothingPending()
+    await carried?.beginAlone(client)
     if (text !== undefined && statementKind(text).kind === 'read') return
     this.#tainted = client
     const isInTransaction = this.#isInTransaction(client)
     this.#parts.account.written(isInTransaction ? 'change' : 'untracked', isInTransaction)
   }
 
-  /**
-   * Runs a text of several statements. It may end the transaction that it is part of, and then the connection cannot
-   * be said to be in one any more.
-   *
-   * @throws the error as the application is to see it
-   */
+  /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
   async deliverScript<Result>(text: string): Promise<Result> {
     const { account, session } = this.#parts
     const run = async (client: Client) => {
       const carried = await this.#begin(client)
-      this.assertNotLost()
-      if (carried) await this.#beginAlone(client, carried)
+      this.#parts.session.assertNothingPending()
+      await carried?.beginAlone(client)
       this.#tainted = client
       const written = () => account.written('untracked', client.isInTransaction)
       const result = await client.run<Result>(new Script(text, written))
@@ -107,27 +88,9 @@ export class Delivery {
     return session.use(run, { statement: text })
   }
 
-  /** A submittable of a library's, or a script: nothing can ride in front of it. */
-  async #beginAlone(client: Client, transaction: OpenTransaction): Promise<void> {
-    const beginning = client.run(new Exchange([new ControlPart(transaction.begin)], () => {}))
-    transaction.beginning = beginning
-    try {
-      await beginning
-    } finally {
-      transaction.beginning = undefined
-      transaction.isBegun = client.lost === undefined && client.isInTransaction
-    }
-  }
-
   /** The client is in other hands: what they do to it is not seen. */
   taint(client: Client): void {
     this.#tainted = client
-  }
-
-  /** Asserts that nothing is pending; to be asked with the client in hand, since one may have been lost meanwhile. */
-  assertNotLost(): void {
-    if (!this.#parts.session.isPendingRollback) return
-    throw new PendingRollbackError({ outcome: 'rolled_back' })
   }
 
   async #send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
@@ -135,7 +98,7 @@ export class Delivery {
     attempt.client = client
     attempt.wasTainted = this.#tainted === client
     const carried = await this.#begin(client)
-    this.assertNotLost()
+    this.#parts.session.assertNothingPending()
     attempt.hasBegun = carried !== undefined
     const isBlock = job.block !== undefined && !this.#isInTransaction(client)
     attempt.parts = this.#assemble(client, job, carried, isBlock)
@@ -147,9 +110,8 @@ export class Delivery {
     })
     attempt.exchange = exchange
     const running = client.run(exchange)
-    if (carried) carried.beginning = running
     try {
-      await running
+      await (carried ? carried.beginWith(client, running) : running)
       account.answered('done', attempt.tag, client.isInTransaction)
       budget.succeeded()
       return job.result(attempt.parts)
@@ -160,21 +122,15 @@ export class Delivery {
       }
       throw error
     } finally {
-      if (carried) {
-        carried.beginning = undefined
-        carried.isBegun = client.lost === undefined && client.isInTransaction
-      }
       this.#learn(client, attempt)
     }
   }
 
-  /** The open transaction, if this statement is the one to begin it. */
+  /** Waits for a statement that begins the transaction; the transaction itself if this one is to begin it. */
   async #begin(client: Client): Promise<OpenTransaction | undefined> {
     const { transaction } = this
     if (transaction === undefined) return undefined
-    while (transaction.beginning !== undefined) await transaction.beginning.catch(() => {})
-    if (client.lost !== undefined) return undefined
-    return transaction.isBegun ? undefined : transaction
+    return (await transaction.awaitTurn(client)) ? transaction : undefined
   }
 
   #assemble<Result>(

@@ -73,10 +73,7 @@ export class OverloadedError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    super('Too many requests are waiting for a database connection', {
-      retryable: true,
-      ...options
-    })
+    super('Too many requests wait for a database connection', { retryable: true, ...options })
   }
 }
 
@@ -122,12 +119,7 @@ export class ContentionError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    super('The request collided with another one', {
-      retryable: true,
-      retryAfter: 1,
-      outcome: 'rolled_back',
-      ...options
-    })
+    super('The request collided with another one', { retryable: true, retryAfter: 1, ...options })
   }
 }
 
@@ -137,11 +129,7 @@ export class ReadOnlyError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    super('The database accepts no writes now', {
-      retryable: true,
-      outcome: 'rolled_back',
-      ...options
-    })
+    super('The database accepts no writes now', { retryable: true, ...options })
   }
 }
 

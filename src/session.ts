@@ -1,57 +1,13 @@
 import type { Account } from './account.js'
 import type { Client } from './client/client.js'
-import type { Phase, Verdict } from './disconnect.js'
-import { ConnectionClosedError } from './errors.js'
-import type { LeakWatch } from './leak-watch.js'
+import type { Verdict } from './disconnect.js'
+import { ConnectionClosedError, PendingRollbackError } from './errors.js'
+import { Failure } from './failure.js'
 import type { Ledger } from './ledger.js'
-import type { CheckoutRequest } from './pool/checkout.js'
-import type { Pool } from './pool/pool.js'
 import type { Lease } from './pool/slot.js'
-
-/** What a session needs of the engine it belongs to. */
-export interface SessionHost {
-  readonly pool: Pool<Client>
-  /** How long what still runs may go on after the session has ended, in milliseconds. */
-  readonly returnTimeout: number
-  readonly leakWatch: LeakWatch
-  judge(error: unknown, phase: Phase, client: Client | undefined): Verdict
-  /** The error as the application gets it. */
-  explain(error: unknown, verdict: Verdict, ledger: Ledger, context: ErrorContext): unknown
-  setTimer(ms: number, fn: () => void): { cancel(): void }
-}
-
-/** Where an error came from. */
-export interface ErrorContext {
-  readonly phase: Phase
-  readonly statement: string | undefined
-}
-
-/** What a use of a session's client may bring along. */
-export interface Use extends CheckoutRequest {
-  /** The text of the statement it is for. */
-  readonly statement?: string | undefined
-  /** Where READ ONLY was asked for, its refusal of a write says nothing about the server. */
-  readonly isReadOnly?: boolean
-}
+import type { SessionHost, Use } from './session-host.js'
 
 const OF_STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
-
-/** An error on its way to the application, and what is made of it. */
-export class Failure {
-  readonly error: unknown
-  readonly verdict: Verdict
-  readonly phase: Phase
-
-  constructor(error: unknown, verdict: Verdict, phase: Phase) {
-    this.error = error
-    this.verdict = verdict
-    this.phase = phase
-  }
-
-  get isDisconnect(): boolean {
-    return this.verdict.failure === 'disconnect'
-  }
-}
 
 /**
  * The client behind a connection: taken from the pool with the first use, kept while it is wanted, given back once
@@ -143,6 +99,11 @@ export class Session {
     // The server's errors are made in a socket's callback: their stack is to lead to whoever ran the statement.
     if (explained === error && error instanceof Error) Error.captureStackTrace(error)
     return explained
+  }
+
+  /** @throws {PendingRollbackError} what was lost must be rolled back before anything else runs */
+  assertNothingPending(): void {
+    if (this.isPendingRollback) throw new PendingRollbackError({ outcome: 'rolled_back' })
   }
 
   /** From here on the client is not given back, though nothing runs on it: a transaction is open. */

@@ -1,13 +1,9 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
 import { effectOf } from './account.js'
 import { ControlPart, type Part, QueryPart } from './client/parts.js'
-import type { Delivery, Job } from './delivery.js'
-import {
-  ConnectionClosedError,
-  PendingRollbackError,
-  RolledBackError,
-  TransactionStateError
-} from './errors.js'
+import type { Delivery } from './delivery.js'
+import { ConnectionClosedError, RolledBackError, TransactionStateError } from './errors.js'
+import type { Job } from './job.js'
 import type { QueryRecorder } from './query-record.js'
 import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
@@ -54,7 +50,7 @@ export class StatementRunner implements TransactionHost {
   async batch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
     this.assertUsable()
     if (configs.length === 0) return []
-    if (this.isLost) throw pendingRollback()
+    this.#parts.session.assertNothingPending()
     const kinds = configs.map(({ text }) => statementKind(text ?? ''))
     for (const kind of kinds) {
       if (kind.control !== undefined || kind.several) throw notInBatch()
@@ -74,7 +70,7 @@ export class StatementRunner implements TransactionHost {
   async control(text: string): Promise<{ command: string }> {
     const { delivery } = this.#parts
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
-    if (this.isLost) throw pendingRollback()
+    this.#parts.session.assertNothingPending()
     if (isOver && delivery.transaction && !delivery.transaction.isBegun) return { command: text }
     return delivery.deliver({
       text,
@@ -125,7 +121,7 @@ export class StatementRunner implements TransactionHost {
 
   /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
   #rollbackLost(kind: StatementKind): QueryResult {
-    if (kind.control !== 'rollback') throw pendingRollback()
+    if (kind.control !== 'rollback') this.#parts.session.assertNothingPending()
     this.#parts.session.isPendingRollback = false
     return emptyResult('ROLLBACK')
   }
@@ -166,10 +162,6 @@ function tagOf(parts: readonly Part[]): string | undefined {
 
 function emptyResult(command: string): QueryResult {
   return { command, rowCount: null, oid: 0, rows: [], fields: [] }
-}
-
-function pendingRollback(): PendingRollbackError {
-  return new PendingRollbackError({ outcome: 'rolled_back' })
 }
 
 function controlInTransaction(): TransactionStateError {

@@ -4,8 +4,7 @@ import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
-import { type ResetMode, resetStatements } from './reset.js'
-import { Script } from './script.js'
+import { type ResetMode, resetSession, resetStatements } from './reset.js'
 
 export interface ClientOptions {
   readonly clock: Clock
@@ -24,8 +23,6 @@ export interface Runnable extends Submission {
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
 const GOODBYE_MS = 1000
-/** How long a reset may take: to replace the client would not take longer. */
-const RESET_MS = 5000
 
 /**
  * One session: a `pg.Client` whose death ends no process and is known at once, and whose statements run one after
@@ -42,7 +39,7 @@ export class Client {
   #lost: unknown
   #isClosing = false
   #isUsed = false
-  /** Rejects the statement that was answered with an error; to be called when the server is ready again. */
+  /** Rejects what was answered with an error; due when the server is ready again. */
   #pendingFailure: (() => void) | undefined
 
   /** `raw` is not connected yet, so that nothing it says is missed. */
@@ -70,7 +67,6 @@ export class Client {
     return this.#lost
   }
 
-  /** Whether nothing is running on it, and nothing waits to. */
   get isReady(): boolean {
     return this.#outbox.isQuiet
   }
@@ -97,10 +93,7 @@ export class Client {
     return this.#raw
   }
 
-  /**
-   * Runs an exchange or a script after what was sent before it. Settles when the server is ready for the next, or
-   * when it never will be.
-   */
+  /** Runs a query after those before it. Settles when the server is ready for the next, or never will be. */
   run<Result>(query: Runnable): Promise<Result> {
     return new Promise((resolve, reject) => {
       query.callback = (error, result) => {
@@ -150,12 +143,18 @@ export class Client {
       this.#isUsed = false
       return undefined
     }
-    return this.#reset(statements, listening)
+    return resetSession(this, this.#options.clock, statements, listening).then(() => {
+      this.#isUsed = false
+    })
   }
 
-  /** Calls `fn` once, when nothing runs any more or the session is lost. */
   onceReady(fn: () => void): void {
     this.#outbox.onceQuiet(fn)
+  }
+
+  /** Has the session treated as gone: nothing more is read from it. */
+  abandon(error: unknown): void {
+    this.#lose(error)
   }
 
   /** Ends the session: politely if it can be, by force if it is lost, busy, or takes its time. Never rejects. */
@@ -170,20 +169,6 @@ export class Client {
       this.#options.clock.setTimer(GOODBYE_MS, () => this.#destroy(), { background: true })
     }
     return this.#closed
-  }
-
-  async #reset(statements: string[], listening: Promise<void> | undefined): Promise<void> {
-    const timeout = new Error(`The session was not reset within ${RESET_MS} ms`)
-    const timer = this.#options.clock.setTimer(RESET_MS, () => this.#lose(timeout))
-    try {
-      await listening
-      if (!this.isReady) throw new Error('The session is still busy')
-      for (const text of statements) await this.run(new Script(text, () => {}))
-      if (this.#lost !== undefined) throw this.#lost
-      this.#isUsed = false
-    } finally {
-      timer.cancel()
-    }
   }
 
   #send(submission: Submission): void {

@@ -1,3 +1,6 @@
+import type { Clock } from '../clock.js'
+import { Script } from './script.js'
+
 /** `pool_reset_on_return` */
 export type ResetMode = 'rollback' | 'discard' | null
 
@@ -32,4 +35,38 @@ export function resetStatements(
   const statements = isInTransaction ? ['ROLLBACK'] : []
   if (mode === 'discard' && isUsed) statements.push(DISCARD_SESSION_STATE)
   return statements
+}
+
+/** How long a reset may take: to replace the client would not take longer. */
+const RESET_MS = 5000
+
+/** What is reset: a client, seen from here. */
+export interface Resettable {
+  readonly isReady: boolean
+  readonly lost: unknown
+  run(query: Script): Promise<unknown>
+  abandon(error: unknown): void
+}
+
+/**
+ * Runs what makes the session fit for the next borrower, once the listeners are through.
+ *
+ * @throws what a listener or a statement does, or that it took too long: nobody may get the client then
+ */
+export async function resetSession(
+  target: Resettable,
+  clock: Clock,
+  statements: string[],
+  listening: Promise<void> | undefined
+): Promise<void> {
+  const tooLong = new Error(`The session was not reset within ${RESET_MS} ms`)
+  const timer = clock.setTimer(RESET_MS, () => target.abandon(tooLong))
+  try {
+    await listening
+    if (!target.isReady) throw new Error('The session is still busy')
+    for (const text of statements) await target.run(new Script(text, () => {}))
+    if (target.lost !== undefined) throw target.lost
+  } finally {
+    timer.cancel()
+  }
 }

@@ -1,0 +1,24 @@
+import type { Doubt } from './doubt.js'
+import type { Ledger } from './ledger.js'
+import type { QueryRecorder } from './query-record.js'
+import type { ReplayBudget } from './replay.js'
+import type { SessionHost } from './session-host.js'
+
+/** What a connection needs of the engine it belongs to. */
+export interface ConnectionHost extends SessionHost {
+  readonly budget: ReplayBudget
+  /** None where `resolve_doubt` is off, or the server does not let us ask. */
+  doubt(): Doubt | undefined
+  onReplay(statement: string | undefined, error: unknown): void
+  pause(ms: number): Promise<void>
+}
+
+export interface ConnectionParts {
+  readonly ledger: Ledger
+  /** `release()` is not the end: a later statement takes another client. */
+  readonly isRequest: boolean
+  /** Statements outside of a transaction are run READ ONLY. */
+  readonly isReadOnly?: boolean
+  /** For engines whose statements are recorded or logged. */
+  readonly recorder?: QueryRecorder | undefined
+}

@@ -1,0 +1,18 @@
+import type { Effect } from './account.js'
+import type { Part } from './client/parts.js'
+
+/** What is to be run under one Sync, and what the delivery must know about it. */
+export interface Job<Result> {
+  readonly text: string
+  readonly effect: Effect
+  /** BEGIN … COMMIT around it are its own; outside of a transaction only. */
+  readonly block?: string | undefined
+  /** Its effect where that is READ ONLY. */
+  readonly effectInBlock?: Effect | undefined
+  /** It leaves nothing behind in the session, and may be run again where it had no effect. */
+  readonly isRepeatable: boolean
+  /** Fresh parts for each try. */
+  parts(): Part[]
+  /** Also called when only the answer to COMMIT is missing, and it is known to have been committed. */
+  result(parts: readonly Part[]): Result
+}

@@ -1,0 +1,27 @@
+import type { Client } from './client/client.js'
+import type { Phase, Verdict } from './disconnect.js'
+import type { ErrorContext } from './failure.js'
+import type { LeakWatch } from './leak-watch.js'
+import type { Ledger } from './ledger.js'
+import type { CheckoutRequest } from './pool/checkout.js'
+import type { Pool } from './pool/pool.js'
+
+/** What a session needs of the engine it belongs to. */
+export interface SessionHost {
+  readonly pool: Pool<Client>
+  /** How long what still runs may go on after the session has ended, in milliseconds. */
+  readonly returnTimeout: number
+  readonly leakWatch: LeakWatch
+  judge(error: unknown, phase: Phase, client: Client | undefined): Verdict
+  /** The error as the application gets it. */
+  explain(error: unknown, verdict: Verdict, ledger: Ledger, context: ErrorContext): unknown
+  setTimer(ms: number, fn: () => void): { cancel(): void }
+}
+
+/** What a use of a session's client may bring along. */
+export interface Use extends CheckoutRequest {
+  /** The text of the statement it is for. */
+  readonly statement?: string | undefined
+  /** Where READ ONLY was asked for, its refusal of a write says nothing about the server. */
+  readonly isReadOnly?: boolean
+}

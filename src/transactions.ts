@@ -1,0 +1,111 @@
+import type { ConnectionHost } from './connection-host.js'
+import type { Delivery } from './delivery.js'
+import { TransactionStateError } from './errors.js'
+import { OpenTransaction } from './open-transaction.js'
+import type { TransactionOptions } from './queryable.js'
+import type { Session } from './session.js'
+import type { StatementRunner } from './statement-runner.js'
+import {
+  beginText,
+  commit,
+  overlapping,
+  rollback,
+  runTransaction,
+  Transaction
+} from './transaction.js'
+import { assertRetries, withRetries } from './transaction-retry.js'
+
+export interface TransactionsParts {
+  readonly session: Session
+  readonly delivery: Delivery
+  readonly runner: StatementRunner
+}
+
+/** Which transaction a connection is in: one at a time, of a function's or of the whole route. */
+export class Transactions {
+  readonly #host: ConnectionHost
+  readonly #parts: TransactionsParts
+  /** The transaction of the whole request, where its route asked for one. */
+  #route: Transaction | undefined
+
+  constructor(host: ConnectionHost, parts: TransactionsParts) {
+    this.#host = host
+    this.#parts = parts
+  }
+
+  /** See {@link Connection.transaction}. */
+  async run<Result>(
+    fn: (transaction: Transaction) => Promise<Result>,
+    options: TransactionOptions
+  ): Promise<Result> {
+    const { delivery, runner, session } = this.#parts
+    const { retries = 0 } = options
+    const begin = beginText(options)
+    assertRetries(retries)
+    runner.assertUsable()
+    if (this.#route) return savepoint(this.#route, fn, options)
+    if (delivery.transaction !== undefined || session.isInTransaction) throw overlapping()
+    return withRetries(() => this.#once(fn, begin, options.readOnly ?? false), {
+      retries,
+      random: Math.random,
+      budget: this.#host.budget,
+      onRetry: error => this.#host.onReplay(undefined, error),
+      pause: ms => this.#host.pause(ms)
+    })
+  }
+
+  beginRoute(options: TransactionOptions): void {
+    const { runner } = this.#parts
+    this.#begin(beginText(options), options.readOnly ?? false)
+    this.#route = new Transaction(runner, 0)
+  }
+
+  async endRoute(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    const { runner } = this.#parts
+    if (this.#route === undefined) return
+    this.#route.end()
+    this.#route = undefined
+    try {
+      if (how === 'COMMIT') await commit(runner)
+      else await rollback(runner)
+    } finally {
+      this.#end()
+    }
+  }
+
+  async #once<Result>(
+    fn: (transaction: Transaction) => Promise<Result>,
+    begin: string,
+    isReadOnly: boolean
+  ): Promise<Result> {
+    this.#parts.runner.assertUsable()
+    this.#begin(begin, isReadOnly)
+    try {
+      return await runTransaction(this.#parts.runner, fn)
+    } finally {
+      this.#end()
+    }
+  }
+
+  #begin(begin: string, isReadOnly: boolean): void {
+    this.#parts.delivery.transaction = new OpenTransaction(begin, isReadOnly)
+    this.#parts.session.hold()
+  }
+
+  /** Whatever became of it, it is over, and with it what was pending. */
+  #end(): void {
+    const { delivery, session } = this.#parts
+    session.isPendingRollback = false
+    delivery.transaction = undefined
+    session.unhold()
+  }
+}
+
+function savepoint<Result>(
+  outer: Transaction,
+  fn: (transaction: Transaction) => Promise<Result>,
+  options: TransactionOptions
+): Promise<Result> {
+  if (Object.keys(options).length === 0) return outer.transaction(fn)
+  throw new TransactionStateError('A savepoint takes no options: the route began its transaction')
+}
