@@ -66,7 +66,12 @@ export class Account {
 
   /** Whether something took effect is not known: its answer has not come, or nobody could see it. */
   get isInDoubt(): boolean {
-    return this.#isUntracked || this.#state === 'sent' || this.#state === 'committing'
+    return this.#isUntracked || this.isUnanswered
+  }
+
+  /** An effect, or a COMMIT, was written and not answered. */
+  get isUnanswered(): boolean {
+    return this.#state === 'sent' || this.#state === 'committing'
   }
 
   /** Bytes of a statement were handed to the socket. */

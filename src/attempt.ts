@@ -10,8 +10,6 @@ export class Attempt {
   parts: readonly Part[] = []
   /** The session had state of the connection's own before. */
   wasTainted = false
-  /** It carried the BEGIN of its transaction. */
-  hasBegun = false
 
   /** Whether the server knew of it: only then can it have had an effect. */
   get isSubmitted(): boolean {

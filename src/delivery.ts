@@ -99,7 +99,6 @@ export class Delivery {
     attempt.wasTainted = this.#tainted === client
     const carried = await this.#begin(client)
     this.#parts.session.assertNothingPending()
-    attempt.hasBegun = carried !== undefined
     const isBlock = job.block !== undefined && !this.#isInTransaction(client)
     attempt.parts = this.#assemble(client, job, carried, isBlock)
     const exchange = new Exchange(attempt.parts, () => {
@@ -109,17 +108,15 @@ export class Delivery {
       if (isBlock && account.isOpen) account.written('commit', true)
     })
     attempt.exchange = exchange
-    const running = client.run(exchange)
+    const running = client.run(exchange, error =>
+      account.answered(error ? 'failed' : 'done', attempt.tag, client.isInTransaction)
+    )
     try {
       await (carried ? carried.beginWith(client, running) : running)
-      account.answered('done', attempt.tag, client.isInTransaction)
       budget.succeeded()
       return job.result(attempt.parts)
     } catch (error) {
-      if (client.lost === undefined) {
-        account.answered('failed', undefined, client.isInTransaction)
-        if (isBlock && client.isInTransaction) await rollback(client)
-      }
+      if (client.lost === undefined && isBlock && client.isInTransaction) await rollback(client)
       throw error
     } finally {
       this.#learn(client, attempt)
@@ -177,7 +174,8 @@ export class Delivery {
     attempt: Attempt
   ): Promise<boolean> {
     const { account, doubt } = this.#parts
-    if (!(failure instanceof Failure) || !attempt.isSubmitted || !account.isInDoubt) return false
+    if (!(failure instanceof Failure) || attempt.client?.lost === undefined) return false
+    if (!attempt.isSubmitted || !account.isUnanswered) return false
     const evidence = this.#evidenceOf(attempt.client)
     if (job.effect === 'change' && attempt.wasStoppedBeforeCommit(failure.error)) {
       account.resolved('aborted')
@@ -196,7 +194,7 @@ export class Delivery {
     const { account, budget, onReplay, session } = this.#parts
     if (!(failure instanceof Failure) || !failure.isDisconnect || session.isEnded) return false
     if (attempt.wasTainted || account.isInDoubt) return false
-    const isFirst = this.transaction !== undefined && attempt.hasBegun
+    const isFirst = this.transaction?.isBegun === false
     const isAlone = !session.isPendingRollback && job.isRepeatable
     if (!isFirst && !isAlone) return false
     if (!budget.take()) return false

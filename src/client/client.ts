@@ -1,25 +1,10 @@
-import type { Clock } from '../clock.js'
 import { classify, PingTimeoutError } from '../disconnect.js'
+import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
-import { Outbox, type Submission } from './outbox.js'
+import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
-import { type ResetMode, resetSession, resetStatements } from './reset.js'
-
-export interface ClientOptions {
-  readonly clock: Clock
-  readonly resetMode: ResetMode
-  /** Runs before each reset; what it throws costs the client. */
-  beforeReset(raw: SessionClient, inTransaction: boolean): Promise<void> | undefined
-  /** The session ended without our doing; called once. */
-  onLost(error: unknown): void
-}
-
-/** What {@link Client.run} runs. */
-export interface Runnable extends Submission {
-  readonly isSubmitted: boolean
-  callback: (error: Error | null | undefined, result: unknown) => void
-}
+import { resetSession, resetStatements } from './reset.js'
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
 const GOODBYE_MS = 1000
@@ -93,12 +78,23 @@ export class Client {
     return this.#raw
   }
 
-  /** Runs a query after those before it. Settles when the server is ready for the next, or never will be. */
-  run<Result>(query: Runnable): Promise<Result> {
+  /**
+   * Runs a query after those before it. Settles when the server is ready for the next, or never will be. If it has
+   * answered, `onAnswered` hears of it before the next query is sent.
+   */
+  run<Result>(query: Runnable, onAnswered?: (error?: Error) => void): Promise<Result> {
     return new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        if (query.isSubmitted && this.#lost === undefined) onAnswered?.(error)
+        reject(error)
+      }
       query.callback = (error, result) => {
-        if (error) this.#onFailure(query, error, reject)
-        else resolve(result as Result)
+        if (error) {
+          this.#onFailure(query, error, fail)
+          return
+        }
+        onAnswered?.()
+        resolve(result as Result)
       }
       this.submit(query)
     })

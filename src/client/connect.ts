@@ -1,4 +1,5 @@
-import { Client, type ClientOptions } from './client.js'
+import { Client } from './client.js'
+import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 
 export interface ConnectOptions extends ClientOptions {

@@ -7,6 +7,12 @@ export interface Submission {
   handleError(error: Error, connection: Connection): void
 }
 
+/** What a client runs. */
+export interface Runnable extends Submission {
+  readonly isSubmitted: boolean
+  callback: (error: Error | null | undefined, result: unknown) => void
+}
+
 /** What `pg.Client` knows and does not declare: whether it would send a query at once. A test holds it against the installed `pg`. */
 interface Readiness {
   readonly readyForQuery?: boolean
