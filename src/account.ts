@@ -48,6 +48,7 @@ export class Account {
   #hasApplied = false
   #hasRolledBack = false
   #isUntracked = false
+  #isUnresolved = false
 
   /** At least one effect is known to have been committed. */
   get hasApplied(): boolean {
@@ -66,12 +67,13 @@ export class Account {
 
   /** Whether something took effect is not known: its answer has not come, or nobody could see it. */
   get isInDoubt(): boolean {
-    return this.#isUntracked || this.isUnanswered
+    if (this.#isUntracked || this.#isUnresolved) return true
+    return this.#state === 'sent' || this.#state === 'committing'
   }
 
-  /** An effect, or a COMMIT, was written and not answered. */
-  get isUnanswered(): boolean {
-    return this.#state === 'sent' || this.#state === 'committing'
+  /** An effect, or a COMMIT, was written, and its session lost before the answer: to be {@link resolved}. */
+  get isUnresolved(): boolean {
+    return this.#isUnresolved
   }
 
   /** Bytes of a statement were handed to the socket. */
@@ -96,16 +98,17 @@ export class Account {
     else this.#isUntracked = true
   }
 
-  /** The session is gone: what was open is undone; what is in doubt stays so until it is {@link resolved}. */
+  /** The session is gone: what was open is undone; what was not answered stays in doubt, whatever the next one does. */
   lost(): void {
-    if (this.#state !== 'open') return
+    const state = this.#state
     this.#state = 'quiet'
-    this.#hasRolledBack = true
+    if (state === 'open') this.#hasRolledBack = true
+    if (state === 'sent' || state === 'committing') this.#isUnresolved = true
   }
 
-  /** What became of what was in doubt. */
+  /** What became of what was not answered. */
   resolved(verdict: 'committed' | 'aborted'): void {
-    this.#state = 'quiet'
+    this.#isUnresolved = false
     if (verdict === 'committed') this.#hasApplied = true
     else this.#hasRolledBack = true
   }

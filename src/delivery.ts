@@ -175,7 +175,7 @@ export class Delivery {
   ): Promise<boolean> {
     const { account, doubt } = this.#parts
     if (!(failure instanceof Failure) || attempt.client?.lost === undefined) return false
-    if (!attempt.isSubmitted || !account.isUnanswered) return false
+    if (!attempt.isSubmitted || !account.isUnresolved) return false
     const evidence = this.#evidenceOf(attempt.client)
     if (job.effect === 'change' && attempt.wasStoppedBeforeCommit(failure.error)) {
       account.resolved('aborted')

@@ -68,8 +68,8 @@ const SERVER_STATES = new Set([
   '57P03' // cannot_connect_now
 ])
 
-/** SQLSTATE classes and codes of a login that a repetition will not mend. */
-const LOGIN_REFUSED = /^(28|3D000|42501|0A000|22023|42704)/
+/** SQLSTATE classes and codes of a login that a repetition will not mend: who, which database, which settings. */
+const LOGIN_REFUSED = /^(0A|22|28|3D|42|55P02)/
 
 /** The peer, or the way to it, is gone; with these no reply to anything sent before can come any more. */
 const SOCKET_CODES = new Set([
@@ -89,7 +89,20 @@ const SOCKET_CODES = new Set([
 ])
 
 /** A name that cannot be resolved, or a socket file that is not there: the server may come back under it. */
-const ADDRESS_CODES = new Set(['EAI_AGAIN', 'ENOTFOUND', 'ENOENT', 'EADDRNOTAVAIL', 'EMFILE'])
+const ADDRESS_CODES = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOENT',
+  'ENOMEM',
+  'ENOTFOUND'
+])
+
+/** Rights to a socket file, or a firewall of this host's own. */
+const FORBIDDEN_CODES = new Set(['EACCES', 'EPERM'])
 
 /** Certificates and TLS versions do not mend themselves; a reset during the handshake comes as ECONNRESET. */
 const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/
@@ -105,7 +118,8 @@ const DRIVER_TEXTS: readonly (readonly [RegExp, Verdict])[] = [
   [/^(timeout expired|Connection terminated due to connection timeout)$/, UNAVAILABLE],
   [/^There was an error establishing an SSL connection$/, UNAVAILABLE],
   [/^The server does not support SSL connections$/, MISCONFIGURED],
-  [/^SASL: /, MISCONFIGURED]
+  [/^Unknown authenticationOk message type/, MISCONFIGURED],
+  [/^SASL\b/, MISCONFIGURED]
 ]
 
 const PROGRAMMER_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError]
@@ -168,7 +182,7 @@ function bySqlState(state: string | undefined, severity: string): Verdict {
 function bySystemCode(code: string): Verdict {
   if (SOCKET_CODES.has(code)) return LOST_GENERATION
   if (ADDRESS_CODES.has(code)) return UNAVAILABLE
-  if (TLS_CODES.test(code)) return MISCONFIGURED
+  if (TLS_CODES.test(code) || FORBIDDEN_CODES.has(code)) return MISCONFIGURED
   return STATEMENT
 }
 

@@ -27,8 +27,11 @@ export function readEnvironment(
     sourced.set(key, { value, source: variable })
   }
   const prefix = `${variable}__`
-  for (const [key, text] of Object.entries(env)) {
-    if (!key.startsWith(prefix) || text === undefined) continue
+  // What is inside an option comes after the option itself, whatever the order of the variables.
+  const keys = Object.keys(env).filter(key => key.startsWith(prefix))
+  for (const key of keys.sort((a, b) => depthOf(a) - depthOf(b))) {
+    const text = env[key]
+    if (text === undefined) continue
     setByPath(sourced, key.slice(prefix.length).split('__'), parseJson(text), key)
   }
   return sourced
@@ -55,6 +58,10 @@ function readJsonObject(
   return {}
 }
 
+function depthOf(key: string): number {
+  return key.split('__').length
+}
+
 /** `POOL_RECYCLE` names an option; `CONNECT_ARGS__keepAlive` a key inside one, whose letters are kept. */
 function setByPath(
   sourced: Map<string, Sourced>,
@@ -68,10 +75,14 @@ function setByPath(
     sourced.set(option, { value, source })
     return
   }
-  const outer = sourced.get(option)?.value
-  const nested = new Map(isPlainObject(outer) ? Object.entries(outer) : [])
-  nested.set(rest.join('__'), value)
-  sourced.set(option, { value: Object.fromEntries(nested), source })
+  sourced.set(option, { value: withKey(sourced.get(option)?.value, rest, value), source })
+}
+
+/** The object with a key inside it set, as deep as the path goes. */
+function withKey(outer: unknown, [key = '', ...rest]: string[], value: unknown): object {
+  const entries = new Map(isPlainObject(outer) ? Object.entries(outer) : [])
+  entries.set(key, rest.length === 0 ? value : withKey(entries.get(key), rest, value))
+  return Object.fromEntries(entries)
 }
 
 /** What is not JSON is text, so that `NullPool` needs no quotes. */
@@ -83,10 +94,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Only the position: the parser's own words quote the text, and the text may hold a password. */
+/** Only where: the parser's own words quote the text, and the text may hold a password. */
 function jsonFault(error: unknown): string {
-  const position = /position (\d+)/.exec(error instanceof Error ? error.message : '')
-  return position ? `at position ${position[1]}` : 'it ends too early'
+  const message = error instanceof Error ? error.message : ''
+  const position = /position (\d+)/.exec(message)
+  if (position) return `at position ${position[1]}`
+  return /end of JSON/.test(message) ? 'it ends too early' : 'it does not begin like it'
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -101,6 +114,7 @@ export function describeValue(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object') return 'an object'
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
   if (typeof value !== 'string') return `${String(value)} (${typeof value})`
   if (HARMLESS_TEXT.test(value)) return `${JSON.stringify(value)} (string)`
   return `a string of ${value.length} characters`

@@ -119,7 +119,8 @@ export class ContentionError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    super('The request collided with another one', { retryable: true, retryAfter: 1, ...options })
+    const defaults = { retryable: true, retryAfter: 1, outcome: 'rolled_back' } as const
+    super('The request collided with another one', { ...defaults, ...options })
   }
 }
 
@@ -129,7 +130,8 @@ export class ReadOnlyError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    super('The database accepts no writes now', { retryable: true, ...options })
+    const defaults = { retryable: true, outcome: 'rolled_back' } as const
+    super('The database accepts no writes now', { ...defaults, ...options })
   }
 }
 

@@ -86,7 +86,8 @@ const channels = new Map(EVENT_NAMES.map(name => [name, channel(`fastify-pg-engi
  * `fastify-pg-engine:<event>`.
  */
 export class Emitter {
-  readonly #listeners = new Map<EventName, Set<Listener<EventName>>>()
+  /** Replaced, never changed: who is added or removed while others listen, is so from the next event on. */
+  readonly #listeners = new Map<EventName, readonly Listener<EventName>[]>()
   readonly #onListenerError: (event: EventName, error: unknown) => void
 
   constructor(onListenerError: (event: EventName, error: unknown) => void) {
@@ -98,18 +99,21 @@ export class Emitter {
     if (!EVENT_NAMES.includes(event)) {
       throw new TypeError(`Expected an event among ${EVENT_NAMES.join(', ')}, got '${event}'`)
     }
-    const listeners = this.#listeners.get(event) ?? new Set()
-    this.#listeners.set(event, listeners)
-    listeners.add(listener as Listener<EventName>)
+    if (typeof listener !== 'function') {
+      throw new TypeError(`Expected a function to listen to '${event}', got ${typeof listener}`)
+    }
+    const added = listener as Listener<EventName>
+    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), added])
     return () => {
-      listeners.delete(listener as Listener<EventName>)
+      const others = this.#listeners.get(event)?.filter(other => other !== added)
+      this.#listeners.set(event, others ?? [])
     }
   }
 
   /** Whether anybody listens, so that a step nobody asked for can be left out. */
   isHeard(event: EventName): boolean {
     return (
-      (this.#listeners.get(event)?.size ?? 0) > 0 || channels.get(event)?.hasSubscribers === true
+      (this.#listeners.get(event)?.length ?? 0) > 0 || channels.get(event)?.hasSubscribers === true
     )
   }
 

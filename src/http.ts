@@ -56,7 +56,9 @@ export function failureReply(error: EngineError, request: FailedRequest): Failur
 export function toProblem(error: unknown): Problem {
   const found = findEngineError(error)
   if (found === undefined) return unknownProblem(error)
-  const { code, message, outcome, retryable, retryAfter, statusCode } = found
+  const { code, message, outcome, retryAfter, statusCode } = found
+  // What the error allowed when it was made, the request may have forfeited since.
+  const retryable = found.retryable && (ledgerOf(found)?.permitsRepeat ?? true)
   return {
     type: `urn:fastify-pg-engine:${code.slice('FST_DB_'.length).toLowerCase().replaceAll('_', '-')}`,
     title: message,
@@ -87,5 +89,6 @@ function mayRepeat(error: EngineError, request: FailedRequest): boolean {
 }
 
 function wholeSeconds(seconds: number): number {
-  return Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds)))
+  if (!(seconds > 1)) return 1
+  return Math.min(MAX_RETRY_AFTER_SECONDS, Math.ceil(seconds))
 }

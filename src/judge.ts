@@ -53,10 +53,20 @@ export function createJudge(
   }
 }
 
+/** What a hook may deny: that a session was lost, or that waiting for one helps. */
+function isLoss(verdict: Verdict): boolean {
+  return verdict.failure === 'disconnect' || verdict.failure === 'unavailable'
+}
+
 function override(verdict: Verdict, answer: ReturnType<IsDisconnect>, phase: Phase): Verdict {
   if (answer === undefined) return verdict
-  const isDisconnect = typeof answer === 'boolean' ? answer : answer.disconnect
-  if (!isDisconnect) return NOT_OURS
+  const isDisconnect: unknown = typeof answer === 'object' ? answer?.disconnect : answer
+  if (typeof isDisconnect !== 'boolean') {
+    throw new TypeError(
+      `Expected isDisconnect to return a boolean, { disconnect, scope } or undefined, got ${typeof answer}`
+    )
+  }
+  if (!isDisconnect) return isLoss(verdict) ? NOT_OURS : verdict
   // There is no client to lose yet: what counts as a disconnect here is worth waiting for.
   if (phase === 'connect') return { failure: 'unavailable', scope: 'none' }
   const own = verdict.scope === 'none' ? 'generation' : verdict.scope

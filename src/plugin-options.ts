@@ -1,4 +1,4 @@
-import type { Environment } from './env.js'
+import { describeValue, type Environment } from './env.js'
 import type { IsDisconnect } from './judge.js'
 import type { EngineOptionsInput } from './options.js'
 
@@ -25,7 +25,13 @@ const NOT_SUPPORTED_YET = new Set(['requireDatabase', 'onAbort'])
 
 /** What is wrong with the options themselves; their contents are {@link readSettings}'s to judge. */
 export function pluginOptionFaults(options: object): string[] {
-  return Object.keys(options).flatMap(key => {
+  return Object.entries(options).flatMap(([key, value]) => {
+    if (key === 'isDisconnect' && value !== undefined && typeof value !== 'function') {
+      return [`isDisconnect: expected a function, got ${describeValue(value)}`]
+    }
+    if (key === 'problemJson' && value !== undefined && typeof value !== 'boolean') {
+      return [`problemJson: expected true or false, got ${describeValue(value)}`]
+    }
     if (KNOWN.has(key) || OF_FASTIFY.has(key)) return []
     if (NOT_SUPPORTED_YET.has(key)) return [`${key}: not supported yet (from the plugin's options)`]
     const known = [...KNOWN].join(', ')

@@ -14,7 +14,7 @@ export class Registry {
   readonly #outer: Registry | undefined
   readonly #named = new Map<string, Engine>()
   #unnamed: Engine | undefined
-  #root: object | undefined
+  #root: { unnamed: Engine | undefined; names: string[]; value: object } | undefined
 
   constructor(outer: Registry | undefined) {
     this.#outer = outer
@@ -44,13 +44,17 @@ export class Registry {
   add(name: string | undefined, engine: Engine): void {
     if (name === undefined) this.#unnamed = engine
     else this.#named.set(name, engine)
-    this.#root = undefined
   }
 
   /** What `app.db` is. */
   get root(): object {
-    this.#root ??= withMembers(this.unnamed, this.names(), name => this.find(name))
-    return this.#root
+    const { unnamed } = this
+    const names = this.names()
+    // A context around this one may have added a database since.
+    if (this.#root?.unnamed !== unnamed || this.#root?.names.length !== names.length) {
+      this.#root = { unnamed, names, value: withMembers(unnamed, names, name => this.find(name)) }
+    }
+    return this.#root.value
   }
 
   /** What `req.db` is: the same object throughout a request. */

@@ -115,7 +115,8 @@ function validate(sourced: Map<string, Sourced>, faults: string[]): EngineOption
   const faulty = new Set(result.error.issues.map(issue => String(issue.path[0])))
   for (const key of faulty) {
     const { value, source } = sourced.get(key) ?? { value: undefined, source: 'nowhere' }
-    const got = key === 'connect_args' ? typeof value : describeValue(value)
+    const isSecret = key === 'connect_args' && typeof value === 'string'
+    const got = isSecret ? 'a string' : describeValue(value)
     faults.push(`${key}: expected ${expectation(key)}, got ${got} (from ${source})`)
   }
   return undefined
