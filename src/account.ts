@@ -48,7 +48,8 @@ export class Account {
   #hasApplied = false
   #hasRolledBack = false
   #isUntracked = false
-  #isUnresolved = false
+  /** Lost without an answer, and not {@link resolved}: each in doubt by itself. */
+  #unresolved = 0
 
   /** At least one effect is known to have been committed. */
   get hasApplied(): boolean {
@@ -67,13 +68,13 @@ export class Account {
 
   /** Whether something took effect is not known: its answer has not come, or nobody could see it. */
   get isInDoubt(): boolean {
-    if (this.#isUntracked || this.#isUnresolved) return true
+    if (this.#isUntracked || this.#unresolved > 0) return true
     return this.#state === 'sent' || this.#state === 'committing'
   }
 
   /** An effect, or a COMMIT, was written, and its session lost before the answer: to be {@link resolved}. */
   get isUnresolved(): boolean {
-    return this.#isUnresolved
+    return this.#unresolved > 0
   }
 
   /** Bytes of a statement were handed to the socket. */
@@ -103,12 +104,12 @@ export class Account {
     const state = this.#state
     this.#state = 'quiet'
     if (state === 'open') this.#hasRolledBack = true
-    if (state === 'sent' || state === 'committing') this.#isUnresolved = true
+    if (state === 'sent' || state === 'committing') this.#unresolved += 1
   }
 
   /** What became of what was not answered. */
   resolved(verdict: 'committed' | 'aborted'): void {
-    this.#isUnresolved = false
+    this.#unresolved -= 1
     if (verdict === 'committed') this.#hasApplied = true
     else this.#hasRolledBack = true
   }

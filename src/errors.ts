@@ -119,8 +119,7 @@ export class ContentionError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    const defaults = { retryable: true, retryAfter: 1, outcome: 'rolled_back' } as const
-    super('The request collided with another one', { ...defaults, ...options })
+    super('The request collided with another one', { retryable: true, retryAfter: 1, ...options })
   }
 }
 
@@ -130,8 +129,7 @@ export class ReadOnlyError extends EngineError {
   readonly statusCode = 503
 
   constructor(options: EngineErrorOptions = {}) {
-    const defaults = { retryable: true, outcome: 'rolled_back' } as const
-    super('The database accepts no writes now', { ...defaults, ...options })
+    super('The database accepts no writes now', { retryable: true, ...options })
   }
 }
 

@@ -72,7 +72,10 @@ export function toProblem(error: unknown): Problem {
 
 /** An error of anybody else's: its message may say anything, so it is not repeated. */
 function unknownProblem(error: unknown): Problem {
-  const given: unknown = error instanceof Error ? Reflect.get(error, 'statusCode') : undefined
+  const given: unknown =
+    error instanceof Error
+      ? (Reflect.get(error, 'statusCode') ?? Reflect.get(error, 'status'))
+      : undefined
   const status = typeof given === 'number' && given >= 400 && given < 600 ? given : 500
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Unknown', status }
 }
