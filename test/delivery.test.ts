@@ -1,0 +1,206 @@
+import t from 'tap'
+import { openEngine, requestOf } from './fixtures/open-engine.js'
+import { exchangesOf, openProxied } from './fixtures/open-proxied.js'
+import { startPostgres } from './fixtures/postgres.js'
+import { startProxy, type TestProxy } from './fixtures/proxy.js'
+import { onMessages } from './fixtures/wire.js'
+
+const postgres = await startPostgres(t)
+await postgres.admin('create table notes (id int)')
+t.beforeEach(() => postgres.admin('truncate notes'))
+
+async function ids(): Promise<number[]> {
+  const rows = await postgres.admin<{ id: number }>('select id from notes order by id')
+  return rows.map(({ id }) => id)
+}
+
+function insert(id: number): string {
+  return `insert into notes values (${id})`
+}
+
+t.test('BEGIN rides with the first statement, and asks with it for the transaction', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  await db.transaction(async tx => {
+    await tx.query(insert(1))
+    await tx.query('select * from notes')
+  })
+  t.strictSame(exchangesOf(conversation), [
+    ['BEGIN', insert(1), 'evidence'],
+    ['select * from notes'],
+    ['COMMIT']
+  ])
+  t.strictSame(await ids(), [1])
+})
+
+t.test('nothing is sent for a transaction without a statement', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  t.equal(await db.transaction(async () => 'done'), 'done')
+  await t.rejects(
+    db.transaction(() => Promise.reject(new RangeError())),
+    RangeError
+  )
+  t.strictSame(exchangesOf(conversation), [])
+})
+
+t.test('the transaction is asked for once, when there is something to ask about', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  await db.transaction(async tx => {
+    await tx.query('select * from notes')
+    await tx.query('update notes set id = 2')
+    await tx.query(insert(1))
+    await tx.query(insert(2))
+    await tx.transaction(nested => nested.query(insert(3)))
+  })
+  t.strictSame(exchangesOf(conversation), [
+    ['BEGIN', 'select * from notes'],
+    ['update notes set id = 2', 'evidence'],
+    [insert(1), 'evidence'],
+    [insert(2)],
+    ['SAVEPOINT fastify_pg_engine_1'],
+    [insert(3)],
+    ['RELEASE SAVEPOINT fastify_pg_engine_1'],
+    ['COMMIT']
+  ])
+})
+
+t.test('each transaction is asked for, and each autocommit write, but no read', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  await db.query(insert(1))
+  await db.query('select * from notes')
+  await db.query({ text: 'select * from notes', readOnly: true })
+  await db.query('begin')
+  await db.query(insert(2))
+  await db.query('commit')
+  await db.transaction(tx => tx.query(insert(3)))
+  await db.transaction(tx => tx.query('select * from notes'), { readOnly: true })
+  t.strictSame(exchangesOf(conversation), [
+    [insert(1), 'evidence'],
+    ['select * from notes'],
+    ['BEGIN READ ONLY', 'select * from notes', 'COMMIT'],
+    ['begin'],
+    [insert(2), 'evidence'],
+    ['commit'],
+    ['BEGIN', insert(3), 'evidence'],
+    ['COMMIT'],
+    ['BEGIN READ ONLY', 'select * from notes'],
+    ['COMMIT']
+  ])
+})
+
+t.test('nothing is asked where doubt is not to be resolved', async t => {
+  const { conversation, db } = await openProxied(t, postgres, { resolve_doubt: false })
+  await db.query(insert(1))
+  await db.transaction(tx => tx.query(insert(2)))
+  t.strictSame(exchangesOf(conversation), [[insert(1)], ['BEGIN', insert(2)], ['COMMIT']])
+})
+
+t.test('a server says once which one it is, for as long as its session lasts', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  for (let id = 1; id <= 3; id += 1) await db.query(insert(id))
+  const asked = conversation.dialogue.filter(
+    ({ name, statement }) => name === 'Execute' && statement.includes('pg_control_system')
+  )
+  t.equal(asked.length, 1)
+})
+
+t.test('a batch is one round trip, with BEGIN and COMMIT of its own', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  await db.batch([insert(1), 'select * from notes', insert(2)])
+  t.strictSame(exchangesOf(conversation), [
+    ['BEGIN', insert(1), 'select * from notes', insert(2), 'evidence', 'COMMIT']
+  ])
+  await t.rejects(db.batch([insert(3), 'select 1/0', insert(4)]), { code: '22012' })
+  t.equal(db.inTransaction, false)
+  t.strictSame(await ids(), [1, 2])
+})
+
+t.test('statements started together behind a BEGIN wait for it: it is sent once', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  await db.transaction(tx => Promise.all([1, 2, 3].map(id => tx.query(insert(id)))))
+  t.strictSame(exchangesOf(conversation), [
+    ['BEGIN', insert(1), 'evidence'],
+    [insert(2)],
+    [insert(3)],
+    ['COMMIT']
+  ])
+  t.strictSame(await ids(), [1, 2, 3])
+})
+
+t.test('so they do if they are what takes the client', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const notices: string[] = []
+  engine.on('connect', ({ client }) => client.on('notice', ({ message }) => notices.push(message!)))
+  const db = requestOf(engine)
+  await db.transaction(tx => Promise.all([1, 2, 3].map(id => tx.query(insert(id)))))
+  t.strictSame(notices, [], 'no transaction began twice')
+  t.strictSame(await ids(), [1, 2, 3])
+  db.end()
+})
+
+/** The first so many BEGINs are refused. */
+function spoilBegins(proxy: TestProxy, times: number): void {
+  let left = times
+  proxy.onConnection(({ toServer }) =>
+    onMessages(toServer, true, ({ type, bytes }, forward) => {
+      const begin = bytes.indexOf('BEGIN')
+      if (type === 'P' && begin >= 0 && left-- > 0) bytes.write('OOPS!', begin)
+      forward(bytes)
+    })
+  )
+}
+
+t.test('a BEGIN that fails runs nothing behind it, and is told as it is', async t => {
+  for (const statements of [[insert(1)], [insert(1), insert(2), 'select 1', insert(3)]]) {
+    const proxy = await startProxy(t, postgres)
+    spoilBegins(proxy, 1)
+    const { engine } = openEngine(t, proxy.url(postgres.url))
+    const db = requestOf(engine)
+    const work = db.transaction(tx => Promise.all(statements.map(text => tx.query(text))))
+    await t.rejects(work, { code: '42601' })
+    t.strictSame(await ids(), [])
+    t.match(db, { inTransaction: false, invalidated: false })
+    await db.transaction(tx => tx.query(insert(9)))
+    t.strictSame(await ids(), [9], 'the connection goes on')
+    await postgres.admin('truncate notes')
+    db.end()
+  }
+})
+
+t.test('whoever goes on after a failed BEGIN is still in a transaction', async t => {
+  const proxy = await startProxy(t, postgres)
+  spoilBegins(proxy, 1)
+  const { engine } = openEngine(t, proxy.url(postgres.url))
+  const db = requestOf(engine)
+  const work = db.transaction(async tx => {
+    await t.rejects(tx.query(insert(1)), { code: '42601' })
+    await tx.query(insert(2))
+    throw new RangeError()
+  })
+  await t.rejects(work, RangeError)
+  t.strictSame(await ids(), [])
+  db.end()
+})
+
+t.test('a script in a transaction has its BEGIN in front of it, by itself', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  const script = `${insert(1)}; ${insert(2)}`
+  await db.transaction(tx => Promise.all([tx.query(script), tx.query(insert(3))]))
+  t.strictSame(exchangesOf(conversation), [
+    ['BEGIN'],
+    [script],
+    [insert(3), 'evidence'],
+    ['COMMIT']
+  ])
+})
+
+t.test('a script that ends the transaction it is part of fails it', async t => {
+  const { db } = await openProxied(t, postgres)
+  const work = db.transaction(async tx => {
+    await tx.query(insert(1))
+    await t.rejects(tx.query(`commit; ${insert(2)}`), { code: 'FST_DB_TRANSACTION_STATE' })
+    await t.rejects(tx.query(insert(3)), { code: 'FST_DB_PENDING_ROLLBACK' })
+  })
+  await t.rejects(work, { code: 'FST_DB_PENDING_ROLLBACK' })
+  t.equal(db.outcome, 'unknown')
+  t.strictSame(await ids(), [1, 2])
+})

@@ -1,0 +1,90 @@
+import t from 'tap'
+import {
+  type RouteDatabaseConfig,
+  routeConfigFaults,
+  routeTransaction
+} from '../src/route-config.js'
+
+t.test('what a route may say of its database is no fault', async t => {
+  const configs: (RouteDatabaseConfig | undefined)[] = [
+    undefined,
+    {},
+    { idempotent: true },
+    { idempotent: false, readOnly: true, transaction: false },
+    { transaction: true },
+    { transaction: {} },
+    { transaction: { isolationLevel: 'SERIALIZABLE', readOnly: true, deferrable: true } }
+  ]
+  for (const config of configs) t.strictSame(routeConfigFaults(config), [])
+})
+
+t.test('the config.db of a route is an object', async t => {
+  for (const config of [null, true, 'idempotent', 1]) {
+    t.strictSame(routeConfigFaults(config), ['config.db: expected an object'])
+  }
+})
+
+t.test('X28: whatever a route says wrong is a fault, each for itself', async t => {
+  for (const key of ['idempotent', 'readOnly']) {
+    for (const value of ['true', 1, null, {}]) {
+      const fault = `config.db.${key}: expected true or false`
+      t.strictSame(routeConfigFaults({ [key]: value }), [fault])
+    }
+  }
+  const faults = routeConfigFaults({ idempotent: 'no', idempotant: true, toString: 1 })
+  t.match(faults, [
+    /^config\.db\.idempotent: expected/,
+    /^config\.db\.idempotant: unknown option; known are idempotent, readOnly, transaction$/,
+    /^config\.db\.toString: unknown/
+  ])
+})
+
+t.test('what a route cannot have yet does not look as if it worked', async t => {
+  t.strictSame(routeConfigFaults({ timeout: 5 }), ['config.db.timeout: not supported yet'])
+})
+
+t.test('a transaction is asked for by true or by its options', async t => {
+  for (const transaction of ['true', 1, null]) {
+    t.match(routeConfigFaults({ transaction }), [/^config\.db\.transaction: expected true, false/])
+  }
+})
+
+t.test('the options of a transaction that could not begin are a fault at boot', async t => {
+  const wrong = [
+    { isolationLevel: 'CHAOS' },
+    { isolationLevel: 'read committed' },
+    { readonly: true }
+  ]
+  for (const transaction of wrong) {
+    t.match(routeConfigFaults({ transaction }), [/^config\.db\.transaction: Expected/])
+  }
+  t.match(routeConfigFaults({ transaction: { isolationLevel: 'x; drop table notes' } }), [
+    /isolation/
+  ])
+})
+
+t.test('a handler is never run again, so that a route has no retries', async t => {
+  for (const retries of [1, 0, undefined]) {
+    t.match(routeConfigFaults({ transaction: { retries } }), [
+      /^config\.db\.transaction\.retries: /
+    ])
+  }
+})
+
+t.test('a route has a transaction only if it asks for one', async t => {
+  for (const config of [undefined, {}, { transaction: false }, { readOnly: true }]) {
+    t.equal(routeTransaction(config), undefined)
+  }
+  t.strictSame(routeTransaction({ transaction: true }), {})
+  const options = { isolationLevel: 'SERIALIZABLE' } as const
+  t.strictSame(routeTransaction({ transaction: options, idempotent: true }), options)
+})
+
+t.test('a read-only route has a read-only transaction, whatever that says of itself', async t => {
+  const readOnly = { readOnly: true }
+  t.strictSame(routeTransaction({ transaction: true, ...readOnly }), readOnly)
+  t.strictSame(routeTransaction({ transaction: {}, readOnly: false }), {})
+  const writing = { transaction: { readOnly: false, deferrable: true }, ...readOnly }
+  t.strictSame(routeTransaction(writing), { readOnly: true, deferrable: true })
+  t.strictSame(writing.transaction, { readOnly: false, deferrable: true }, 'untouched')
+})

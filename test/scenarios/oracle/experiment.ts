@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import type { TestPostgres } from '../../fixtures/postgres.js'
+import type { ProtocolMessage, Way } from '../../fixtures/protocol-messages.js'
+import { describeDialogue } from '../../fixtures/protocol-messages.js'
+import {
+  type Conversation,
+  type ProtocolProxy,
+  startProtocolProxy
+} from '../../fixtures/protocol-proxy.js'
+import type { Cut } from '../../fixtures/proxy-connection.js'
+import { listen } from './app.js'
+import { type Answer, askObediently, describeAnswer } from './client.js'
+import type { RequestKind } from './kinds.js'
+import { watched } from './watchdog.js'
+import { Witness } from './witness.js'
+
+/** One place to cut, and how. */
+export interface CutPoint {
+  readonly way: Way
+  readonly side: 'before' | 'after'
+  readonly message: number
+  readonly how: Cut
+}
+
+/** What came of one request. */
+export interface Finding {
+  readonly kind: RequestKind
+  readonly cut: CutPoint | undefined
+  /** Whether the dialogue came to the point where it was to be cut. */
+  readonly isCut: boolean
+  readonly key: string
+  readonly answers: readonly Answer[]
+  /** How many rows there were after each answer that allowed a repetition, before it was made. */
+  readonly rowsBeforeRepeat: readonly number[]
+  /** How many there are in the end. */
+  readonly rows: number
+  /** On the connection that was cut, from the request on. */
+  readonly dialogue: readonly ProtocolMessage[]
+  /** On those that came after it. */
+  readonly later: readonly (readonly ProtocolMessage[])[]
+}
+
+/** One proxy, and requests through it, one after the other. */
+export class Laboratory {
+  readonly #url: string
+  readonly #proxy: ProtocolProxy
+  readonly #witness: Witness
+
+  private constructor(url: string, proxy: ProtocolProxy, witness: Witness) {
+    this.#url = url
+    this.#proxy = proxy
+    this.#witness = witness
+  }
+
+  static async open(t: Pick<Test, 'teardown'>, postgres: TestPostgres): Promise<Laboratory> {
+    const proxy = await startProtocolProxy(t, postgres)
+    const witness = await Witness.open(t, postgres.url)
+    return new Laboratory(proxy.proxy.url(postgres.url), proxy, witness)
+  }
+
+  /**
+   * Runs one request, on an app of its own (its pool, generation and replay budget are new) whose one connection has
+   * served before. Only that one is cut: to connect anew is possible at once.
+   *
+   * @throws when it hangs, with the dialogue so far
+   */
+  async run(kind: RequestKind, cut?: CutPoint): Promise<Finding> {
+    this.#proxy.forget()
+    const { app, url } = await listen(this.#url, [kind], kind)
+    const warm = await app.inject('/pid')
+    const conversation = this.#proxy.of(warm.json<{ pid: number }>().pid)
+    conversation.mark()
+    if (cut) conversation.cutAt(cut, cut.how)
+
+    const key = randomUUID()
+    const rowsBeforeRepeat: number[] = []
+    const request = async () => {
+      const answers = await askObediently(url(kind, key), async () => {
+        await this.#witness.untilGone(pids([conversation].filter(({ isCut }) => isCut)))
+        rowsBeforeRepeat.push(await this.#witness.rows(key))
+      })
+      await app.close()
+      await this.#witness.untilGone(pids(this.#proxy.conversations))
+      return answers
+    }
+    const describe = () => `${describeRun(kind, cut)}\n${this.#describe()}`
+    const answers = await watched(request(), describe).catch(error => {
+      app.server.closeAllConnections()
+      void app.close()
+      throw error
+    })
+    const later = this.#proxy.conversations.filter(other => other !== conversation)
+    return {
+      kind,
+      cut,
+      key,
+      answers,
+      rowsBeforeRepeat,
+      isCut: conversation.isCut,
+      rows: await this.#witness.rows(key),
+      dialogue: withoutGoodbye(conversation.dialogue),
+      later: later.map(({ dialogue }) => dialogue)
+    }
+  }
+
+  #describe(): string {
+    return this.#proxy.conversations
+      .map(({ dialogue }) => describeDialogue(dialogue))
+      .join('\n--\n')
+  }
+}
+
+export function describeFinding({ kind, cut, answers, rows, dialogue, later }: Finding): string {
+  return [
+    `${describeRun(kind, cut)}: ${answers.map(describeAnswer).join('; ')}; ${rows} rows`,
+    ...[dialogue, ...later].map(describeDialogue)
+  ].join('\n--\n')
+}
+
+function describeRun({ name }: RequestKind, cut: CutPoint | undefined): string {
+  if (cut === undefined) return `${name}, not cut`
+  return `${name}, ${cut.how} ${cut.side} message ${cut.message} ${cut.way}`
+}
+
+function pids(conversations: readonly Conversation[]): number[] {
+  return conversations.flatMap(({ pid }) => pid ?? [])
+}
+
+/** Of `app.close()`, when nothing was cut. */
+function withoutGoodbye(dialogue: readonly ProtocolMessage[]): readonly ProtocolMessage[] {
+  return dialogue.filter(({ name }) => name !== 'Terminate')
+}

@@ -1,0 +1,137 @@
+import t from 'tap'
+import { openEngine, requestOf, servedBy } from './fixtures/open-engine.js'
+import { startPostgres } from './fixtures/postgres.js'
+
+const postgres = await startPostgres(t, { max_prepared_transactions: '5' })
+await postgres.admin('create table notes (id int primary key)')
+t.beforeEach(() => postgres.admin('truncate notes'))
+
+const state = { code: 'FST_DB_TRANSACTION_STATE' }
+
+async function notes(): Promise<number[]> {
+  const rows = await postgres.admin<{ id: number }>('select id from notes order by id')
+  return rows.map(({ id }) => id)
+}
+
+const CONTROL = [
+  'BEGIN',
+  'start transaction isolation level serializable',
+  'commit',
+  '/* ; */ END',
+  'rollback',
+  'Abort Work',
+  'savepoint a',
+  'release savepoint a',
+  'rollback to a',
+  'commit and chain',
+  "prepare transaction 'a'",
+  'set transaction read write'
+]
+
+t.test('inside transaction(fn) nobody else begins or ends one', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  await db.transaction(async tx => {
+    await tx.query('insert into notes values (1)')
+    for (const text of CONTROL) {
+      await t.rejects(tx.query(text), state, text)
+      await t.rejects(db.query({ text }), state, text)
+    }
+    await tx.query('insert into notes values (2)')
+  })
+  t.same(await notes(), [1, 2])
+  db.end()
+})
+
+t.test('T18 T21: outside it they mean what they say, needed or not', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  for (const text of ['commit', 'rollback']) {
+    t.equal((await db.query(text)).command, text.toUpperCase())
+    t.equal(db.inTransaction, false)
+  }
+  await db.query('begin')
+  t.equal(db.inTransaction, true)
+  await db.query('insert into notes values (1)')
+  await db.query('savepoint a')
+  await db.query('insert into notes values (2)')
+  await db.query('rollback to a')
+  await db.query('commit')
+  t.equal(db.inTransaction, false)
+  t.same(await notes(), [1])
+  db.end()
+})
+
+const ENDING: Record<string, string> = {
+  'ends it': 'insert into notes values (2); commit',
+  'ends it and begins another': 'insert into notes values (2); commit; begin',
+  'undoes it': 'insert into notes values (2); rollback',
+  'undoes it and begins another': 'rollback; begin; insert into notes values (2)'
+}
+for (const [what, text] of Object.entries(ENDING)) {
+  t.test(`a text of several statements that ${what} is caught`, async t => {
+    const { engine } = openEngine(t, postgres.url)
+    const db = requestOf(engine)
+    const transaction = db.transaction(async tx => {
+      await tx.query('insert into notes values (1)')
+      await t.rejects(tx.query(text), state)
+      await t.rejects(tx.query('insert into notes values (3)'))
+      return 'as if nothing had happened'
+    })
+    await t.rejects(transaction)
+    t.notOk((await notes()).includes(3), 'what follows does not run outside of the transaction')
+    t.match(db, { inTransaction: false })
+    t.ok(await servedBy(db))
+    db.end()
+  })
+}
+
+t.test('a text that ends the transaction and then fails is caught as well', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  const transaction = db.transaction(async tx => {
+    await tx.query('insert into notes values (1)')
+    await t.rejects(tx.query('commit; select 1/0'))
+    await t.rejects(tx.query('insert into notes values (3)'))
+  })
+  await t.rejects(transaction)
+  t.notOk((await notes()).includes(3), 'what follows does not run outside of the transaction')
+  db.end()
+})
+
+t.test('a text of several statements that stays inside is as good as any', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  await engine.transaction(async tx => {
+    await tx.query('insert into notes values (1); insert into notes values (2)')
+    await tx.query("do $$ begin insert into notes values (3); end $$; select ';commit;'")
+  })
+  t.same(await notes(), [1, 2, 3])
+})
+
+t.test('a PREPARE TRANSACTION that was answered ROLLBACK prepared nothing', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  await db.query('begin')
+  await t.rejects(db.query('select 1/0'), { code: '22012' })
+  await t.rejects(db.query("prepare transaction 'gid'"), { code: 'FST_DB_ROLLED_BACK' })
+  t.equal(db.inTransaction, false)
+  t.same(await postgres.admin('select * from pg_prepared_xacts'), [])
+  db.end()
+})
+
+t.test('what is no statement is refused like anything else, and holds up nothing', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  const nonsense = [undefined, null, 5, {}, { text: 5 }, { text: 'select $1', values: 5 }]
+  for (const query of nonsense) {
+    const [outcome, next] = await Promise.allSettled([
+      (async () => db.query(query as never))(),
+      db.query('select 1')
+    ])
+    t.equal(outcome.status, 'rejected', JSON.stringify(query))
+    t.equal(next.status, 'fulfilled')
+  }
+  t.match(await db.query(''), { rows: [] })
+  t.match(engine.status(), { size: 1, generation: 0 })
+  db.end()
+})
