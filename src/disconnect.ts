@@ -105,7 +105,8 @@ const ADDRESS_CODES = new Set([
 const FORBIDDEN_CODES = new Set(['EACCES', 'EPERM'])
 
 /** Certificates and TLS versions do not mend themselves; a reset during the handshake comes as ECONNRESET. */
-const TLS_CODES = /^(EPROTO|ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/
+const TLS_CODES =
+  /^(EPROTO|ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/
 
 /** The errors that `pg` makes itself have no code. The only place where texts decide; a test runs it against the installed `pg`. */
 const DRIVER_TEXTS: readonly (readonly [RegExp, Verdict])[] = [

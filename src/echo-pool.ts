@@ -29,6 +29,6 @@ export function echoPool(
   emitter.on('checkin', ({ client }) => log.info(idOf(client), 'pool: checkin'))
 }
 
-function idOf(client: object | undefined): { pid: unknown } {
-  return { pid: client && Reflect.get(client, 'processID') }
+function idOf(client: object | undefined): { serverPid: unknown } {
+  return { serverPid: client && Reflect.get(client, 'processID') }
 }

@@ -168,7 +168,7 @@ export class Engine implements Queryable {
     if (lease !== undefined) {
       try {
         await lease.client.ping(this.#options.pool_pre_ping_timeout * SECOND)
-        this.#pool.checkin(lease)
+        this.#pool.putBack(lease)
         return
       } catch (error) {
         this.#pool.checkin(lease, 'ping', error)

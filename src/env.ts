@@ -31,7 +31,7 @@ export function readEnvironment(
   const keys = Object.keys(env).filter(key => key.startsWith(prefix))
   for (const key of keys.sort((a, b) => depthOf(a) - depthOf(b))) {
     const text = env[key]
-    if (text === undefined) continue
+    if (text === undefined || text === '') continue
     setByPath(sourced, key.slice(prefix.length).split('__'), parseJson(text), key)
   }
   return sourced

@@ -18,6 +18,8 @@ export interface FailedRequest {
 }
 
 export interface FailureReply {
+  /** Whether repeating the request cannot apply anything twice. */
+  readonly mayRepeat: boolean
   readonly statusCode: number
   readonly headers: Readonly<Record<string, string>>
 }
@@ -46,19 +48,18 @@ export function findEngineError(error: unknown): EngineError | undefined {
 /** Status and headers of a reply that fails with this error. */
 export function failureReply(error: EngineError, request: FailedRequest): FailureReply {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
-  if (error.statusCode === 503 && mayRepeat(error, request)) {
+  const isRepeatable = error.statusCode === 503 && mayRepeat(error, request)
+  if (isRepeatable) {
     headers['retry-after'] = String(wholeSeconds(error.retryAfter ?? 1))
   }
-  return { statusCode: error.statusCode, headers }
+  return { mayRepeat: isRepeatable, statusCode: error.statusCode, headers }
 }
 
 /** The body to send for an error, for the application's own error handler: it names no host, user or statement. */
 export function toProblem(error: unknown): Problem {
   const found = findEngineError(error)
   if (found === undefined) return unknownProblem(error)
-  const { code, message, outcome, retryAfter, statusCode } = found
-  // What the error allowed when it was made, the request may have forfeited since.
-  const retryable = found.retryable && (ledgerOf(found)?.permitsRepeat ?? true)
+  const { code, message, outcome, retryable, retryAfter, statusCode } = found
   return {
     type: `urn:fastify-pg-engine:${code.slice('FST_DB_'.length).toLowerCase().replaceAll('_', '-')}`,
     title: message,
@@ -66,7 +67,7 @@ export function toProblem(error: unknown): Problem {
     code,
     outcome,
     retryable,
-    ...(retryable && retryAfter !== undefined && { retry_after: wholeSeconds(retryAfter) })
+    ...(retryable && statusCode === 503 && { retry_after: wholeSeconds(retryAfter ?? 1) })
   }
 }
 

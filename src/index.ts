@@ -2,7 +2,14 @@ export type { Databases } from './augment.js'
 export type { Connection } from './connection.js'
 export type { Engine, EngineStatus } from './engine.js'
 export * from './errors.js'
-export type { CloseReason, EngineEvents, EventName, Listener } from './events.js'
+export type {
+  CloseReason,
+  EngineEvents,
+  EventName,
+  HandleErrorContext,
+  InvalidateReason,
+  Listener
+} from './events.js'
 export { findEngineError, type Problem, toProblem } from './http.js'
 export type { DisconnectContext, IsDisconnect } from './judge.js'
 export type { EngineOptions, EngineOptionsInput } from './options.js'

@@ -16,7 +16,7 @@ import {
 } from './reply-hooks.js'
 import { RequestScope } from './request-scope.js'
 import { routeConfigFaults } from './route-config.js'
-import { invalidOptions, readSettings } from './settings.js'
+import { databaseSubject, invalidOptions, readSettings } from './settings.js'
 import './augment.js'
 
 const kRegistry = Symbol('fastify-pg-engine.registry')
@@ -28,7 +28,7 @@ interface WithRegistry {
 const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   const { name, isDisconnect } = options
   const faults = pluginOptionFaults(options)
-  if (faults.length > 0) throw invalidOptions(name, faults)
+  if (faults.length > 0) throw invalidOptions(databaseSubject(name), faults)
 
   const registry = ownRegistry(app)
   registry.assertFree(name)
@@ -76,7 +76,7 @@ function scopeOf(request: FastifyRequest): RequestScope {
 /** Last of the route's `onSend` hooks, so that those of other plugins still find their connection. */
 function onRoute(route: RouteOptions): void {
   const faults = routeConfigFaults(route.config?.db)
-  if (faults.length > 0) throw invalidOptions(`of ${route.url}`, faults)
+  if (faults.length > 0) throw invalidOptions(`the route ${route.url}`, faults)
   route.onSend = [route.onSend ?? [], onSend].flat()
 }
 

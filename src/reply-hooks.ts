@@ -45,11 +45,13 @@ export function onError(
   const found = findEngineError(error)
   if (found !== undefined) {
     state[kFailure] = found
-    const { statusCode, headers } = failureReply(found, {
+    const { mayRepeat, statusCode, headers } = failureReply(found, {
       method: request.method,
       ledger: state[kScope]?.ledger,
       isIdempotent: request.routeOptions.config.db?.idempotent === true
     })
+    // What the error allows by its kind is for this request to confirm: a body must not say otherwise than the header.
+    found.retryable = mayRepeat
     reply.code(statusCode).headers(headers)
   }
   done()

@@ -6,6 +6,7 @@ import { type RouteDatabaseConfig, routeTransaction } from './route-config.js'
 /** The part of `reply.raw` that tells when a request is over. */
 export interface Closable {
   readonly closed: boolean
+  readonly destroyed: boolean
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -32,7 +33,8 @@ export class RequestScope {
    * hijacked reply or a time-out as for an ordinary answer.
    */
   endWith(response: Closable): void {
-    if (response.closed) this.end()
+    // An injected response never says that it is closed.
+    if (response.closed || response.destroyed) this.end()
     else response.once('close', () => this.end())
   }
 

@@ -50,14 +50,18 @@ export function readSettings(source: SettingsSource): Settings {
   const engineOptions = validate(sourced, faults)
 
   if (faults.length > 0 || url === undefined || engineOptions === undefined) {
-    throw invalidOptions(source.name, faults)
+    throw invalidOptions(databaseSubject(source.name), faults)
   }
   return { url, engineOptions }
 }
 
-/** One error for every fault found in the options of one database. */
-export function invalidOptions(name: string | undefined, faults: string[]): InvalidOptionsError {
-  const subject = name === undefined ? 'the database' : `the database '${name}'`
+/** How a message calls a database. */
+export function databaseSubject(name: string | undefined): string {
+  return name === undefined ? 'the database' : `the database '${name}'`
+}
+
+/** One error for every fault found in the options of one thing. */
+export function invalidOptions(subject: string, faults: string[]): InvalidOptionsError {
   return new InvalidOptionsError(`Invalid options for ${subject}:\n- ${faults.join('\n- ')}`)
 }
 

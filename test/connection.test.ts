@@ -8,9 +8,9 @@ await postgres.admin('create table notes (id int primary key)')
 t.beforeEach(() => postgres.admin('truncate notes'))
 
 const pending = { code: 'FST_DB_PENDING_ROLLBACK' }
-/** Which of the two is told depends on what is known of the effects. */
+/** Which of them is told depends on what is known of the effects of all that went before. */
 const disconnected = {
-  code: /^FST_DB_(DISCONNECTED|OUTCOME_UNKNOWN)$/,
+  code: /^FST_DB_(DISCONNECTED|OUTCOME_UNKNOWN|PARTLY_APPLIED)$/,
   statusCode: 503,
   connectionInvalidated: true
 }

@@ -31,7 +31,7 @@ t.test('L02 F05: echo_pool tells what costs a client', async t => {
     'pool: close'
   ])
   t.match(log.find(({ message }) => message === 'pool: invalidate')?.fields, {
-    pid: Number,
+    serverPid: Number,
     reason: 'user'
   })
 })

@@ -48,6 +48,7 @@ class FakeEngine {
 
 class FakeResponse extends EventEmitter implements Closable {
   closed = false
+  destroyed = false
 
   close(): void {
     this.closed = true

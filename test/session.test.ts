@@ -148,7 +148,11 @@ t.test(
     const { engine } = openEngine(t, postgres.url, ONE)
     const holder = await engine.connect()
     const db = requestOf(engine)
-    const waiting = [db.query('select 1'), db.query('select 2'), db.transaction(async () => {})]
+    const waiting = [
+      db.query('select 1'),
+      db.query('select 2'),
+      db.transaction(tx => tx.query('select 3'))
+    ]
     const settled = Promise.allSettled(waiting)
     t.equal(engine.status().waiting, 1, 'together they wait once')
     db.end()

@@ -39,7 +39,7 @@ t.test('T08: an inner transaction that throws is undone, and the outer one goes 
 t.test('T31 T36 T37: nothing is sent but what is needed, in order', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url))
+  const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
   await engine.transaction(async tx => {
     await tx.transaction(inner => inner.transaction(async () => {}))
     await t.rejects(
@@ -170,7 +170,11 @@ t.test(
 t.test('T32 T33: rolled back as a whole, its savepoints need no statement', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { pool_size: 1, max_overflow: 0 })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    pool_size: 1,
+    max_overflow: 0,
+    resolve_doubt: false
+  })
   const db = requestOf(engine)
   await db.query('begin')
   await db.query('savepoint a')

@@ -30,7 +30,7 @@ export class Client {
   /** `raw` is not connected yet, so that nothing it says is missed. */
   constructor(raw: SessionClient, options: ClientOptions) {
     this.#raw = raw
-    this.#outbox = new Outbox(raw)
+    this.#outbox = new Outbox(raw, error => this.#lose(error))
     this.#options = options
     this.#heardAt = options.clock.now()
     raw.on('error', error => this.#lose(error))

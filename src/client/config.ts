@@ -1,6 +1,6 @@
 import pg, { type ClientConfig } from 'pg'
 import type { EngineOptions } from '../options.js'
-import { invalidOptions } from '../settings.js'
+import { databaseSubject, invalidOptions } from '../settings.js'
 
 /** Session settings that go with the startup message, so that they cost no round trip and survive RESET ALL. */
 export type SessionParameters = Readonly<Record<string, string>>
@@ -39,7 +39,7 @@ export function sessionParameters(options: EngineOptions): SessionParameters {
  */
 export function assertConnectable(config: ClientConfig, name: string | undefined): void {
   const fault = configFault(config)
-  if (fault !== undefined) throw invalidOptions(name, [`url: ${fault}`])
+  if (fault !== undefined) throw invalidOptions(databaseSubject(name), [`url: ${fault}`])
 }
 
 function configFault(config: ClientConfig): string | undefined {

@@ -25,10 +25,13 @@ interface Readiness {
 export class Outbox {
   readonly #raw: SessionClient
   readonly #queue: Submission[] = []
+  readonly #onBroken: (error: unknown) => void
   #onceQuiet: (() => void) | undefined
 
-  constructor(raw: SessionClient) {
+  /** `onBroken`: something threw while it was being written, so that nobody knows what the server has got. */
+  constructor(raw: SessionClient, onBroken: (error: unknown) => void) {
     this.#raw = raw
+    this.#onBroken = onBroken
   }
 
   /** Whether nothing runs on the client, and nothing waits to. */
@@ -37,7 +40,7 @@ export class Outbox {
   }
 
   send(submission: Submission): void {
-    if (this.isQuiet) this.#raw.query(submission)
+    if (this.isQuiet) this.#write(submission)
     else this.#queue.push(submission)
   }
 
@@ -45,7 +48,7 @@ export class Outbox {
   sendNext(): void {
     if (!this.#isReady) return
     const next = this.#queue.shift()
-    if (next) this.#raw.query(next)
+    if (next) this.#write(next)
     if (this.isQuiet) this.#tellQuiet()
   }
 
@@ -63,6 +66,15 @@ export class Outbox {
   /** Calls `fn` once: when nothing runs any more, or nothing can. */
   onceQuiet(fn: () => void): void {
     this.#onceQuiet = fn
+  }
+
+  #write(submission: Submission): void {
+    try {
+      this.#raw.query(submission)
+    } catch (error) {
+      this.refuse(submission, error)
+      this.#onBroken(error)
+    }
   }
 
   get #isReady(): boolean {

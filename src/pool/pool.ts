@@ -96,6 +96,13 @@ export class Pool<C extends PoolClient> {
     return slot?.client && new Lease(slot, slot.client)
   }
 
+  /** Gives back what {@link tryCheckout} took and nobody used. */
+  putBack({ client, slot }: Lease<C>): void {
+    const unfit = this.#unfitness(slot)
+    if (unfit === undefined) this.#dispatcher.supply(slot)
+    else this.#inventory.discard(slot, unfit, client.lost)
+  }
+
   /** Takes a client back: reset, and lent to the first waiter. With a `reason` it is closed. A second return does nothing. */
   checkin(lease: Lease<C>, reason?: CloseReason, error?: unknown): void {
     if (lease.isReturned) return
@@ -132,7 +139,6 @@ export class Pool<C extends PoolClient> {
     this.#dispatcher.serve()
   }
 
-  /** Has the client replaced when it comes back; until then it works on. */
   invalidateSoftly(lease: Lease<C>, error: unknown): void {
     lease.slot.isSoft = true
     this.#hooks.softInvalidate(lease.client, error)
@@ -155,8 +161,8 @@ export class Pool<C extends PoolClient> {
   }
 
   /**
-   * Refuses new checkouts and waiting ones, closes idle clients and connects, waits for the rest to come back, and
-   * closes by force what has not after `timeout` milliseconds. Resolves when the last socket is closed.
+   * Refuses checkouts, closes idle clients and connects, waits for the rest, and closes by force what has not come
+   * back after `timeout` milliseconds. Resolves when the last socket is closed.
    */
   close(timeout: number): Promise<void> {
     this.#isClosed = true

@@ -204,7 +204,6 @@ t.test('X18: a hundred who come and leave at every step leave a whole pool behin
   const { pool, clock } = buildPool(t, { poolSize: 2, isPrePing: true })
   for (let round = 0; round < 100; round += 1) {
     const { leave, signal } = caller()
-    startMany(pool, 0)
     for (let count = 0; count < 4; count += 1) {
       const checkout = pool.checkout({ signal })
       checkout.then(
