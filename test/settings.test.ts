@@ -213,6 +213,6 @@ t.test('connect_args that are null or an array are not said to be the object exp
 t.test('the error carries no cause in which the values would be found after all', async t => {
   t.equal(refusalOf({ engineOptions: { pool_size: URL } })?.cause, undefined)
   t.equal(refusalOf({ url: URL.slice(1) })?.cause, undefined)
-  const error = invalidOptions(undefined, ['a', 'b'])
+  const error = invalidOptions('the database', ['a', 'b'])
   t.equal(error.message, 'Invalid options for the database:\n- a\n- b')
 })

@@ -49,7 +49,11 @@ t.test('T16: what it throws is thrown, after one ROLLBACK', async t => {
     throw reason
   })
   await t.rejects(synchronous, reason)
-  t.same(statements, ['BEGIN', 'insert into notes values (1)', 'ROLLBACK', 'BEGIN', 'ROLLBACK'])
+  t.same(
+    statements,
+    ['BEGIN', 'insert into notes values (1)', 'ROLLBACK'],
+    'none if none is needed'
+  )
   t.same(await notes(), [])
   t.match(engine.status(), { size: 1, idle: 1 })
 })
@@ -64,21 +68,6 @@ t.test('statements on the connection itself are part of the transaction', async 
   })
   await t.rejects(rolledBack, { message: 'no' })
   t.same(await notes(), [])
-  db.end()
-})
-
-t.test('a statement started just before the transaction is none of its business', async t => {
-  const { engine } = openEngine(t, postgres.url)
-  const db = requestOf(engine)
-  for (const isOpen of [false, true]) {
-    const before = db.query('insert into notes values ($1)', [Number(isOpen)])
-    const transaction = db.transaction(async () => {
-      throw new Error('no')
-    })
-    await t.resolves(before)
-    await t.rejects(transaction, { message: 'no' })
-  }
-  t.same(await notes(), [0, 1])
   db.end()
 })
 
@@ -137,7 +126,7 @@ t.test('X10: a ROLLBACK that fails does not mask what was thrown', async t => {
   t.match(engine.status(), { size: 1, idle: 1 })
 })
 
-t.test('A21: a BEGIN that is not to be had costs nothing', async t => {
+t.test('A21: a transaction that cannot begin costs nothing', async t => {
   const { engine } = openEngine(t, postgres.url, { pool_size: 1, max_overflow: 0 })
   const db = requestOf(engine)
   const fn = async () => t.fail('there is no transaction')
@@ -145,12 +134,27 @@ t.test('A21: a BEGIN that is not to be had costs nothing', async t => {
   for (const option of options) await t.rejects(db.transaction(fn, option), TypeError)
   t.equal(engine.status().size, 0, 'not even a client')
 
-  await postgres.terminateBackends({ pids: [await servedBy(db)] })
-  await t.rejects(db.transaction(fn), disconnected)
+  // A session that somebody may have done something to is not replaced unseen.
+  await (await db.client()).query("set work_mem = '1234kB'")
+  await postgres.terminateBackends()
+  await t.rejects(
+    db.transaction(tx => tx.query('select 1')),
+    disconnected
+  )
   t.match(db, { inTransaction: false })
-  t.equal(await db.transaction(async () => 'works'), 'works')
+  t.equal(await db.transaction(tx => tx.query('select 1').then(() => 'works')), 'works')
   db.end()
   t.match(engine.status(), { size: 1, idle: 1 })
+})
+
+t.test('T17: a transaction without a statement takes no client', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  t.equal(await engine.transaction(async () => 'nothing to do'), 'nothing to do')
+  await t.rejects(
+    engine.transaction(() => Promise.reject(new Error('no'))),
+    { message: 'no' }
+  )
+  t.match(engine.status(), { size: 0, counters: { connects: 0 } })
 })
 
 t.test('T09: once it has ended, nothing runs through its handle any more', async t => {
@@ -257,6 +261,6 @@ t.test('BEGIN says what was asked for and nothing else, and no option becomes SQ
   const bad = ['serializable', 'SERIALIZABLE; drop table notes', '', null]
   for (const isolationLevel of bad)
     t.throws(() => beginText({ isolationLevel } as never), TypeError)
-  t.throws(() => beginText({ readonly: true } as never), /isolationLevel, readOnly or deferrable/)
+  t.throws(() => beginText({ readonly: true } as never), /got 'readonly'/)
   t.end()
 })

@@ -157,12 +157,14 @@ export class Client {
   close(): Promise<void> {
     if (this.#isClosing) return this.#closed
     this.#isClosing = true
-    const isPolite = this.#lost === undefined && this.isReady
-    this.#lost ??= new Error('Client was closed and is not queryable')
-    if (!isPolite) this.#destroy()
-    else {
+    const closed = new Error('Client was closed and is not queryable')
+    if (this.#lost === undefined && this.isReady) {
+      this.#lost = closed
       this.#raw.end().catch(() => this.#destroy())
       this.#options.clock.setTimer(GOODBYE_MS, () => this.#destroy(), { background: true })
+    } else {
+      this.#lose(closed)
+      this.#destroy()
     }
     return this.#closed
   }

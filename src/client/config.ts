@@ -12,6 +12,8 @@ export class SessionClient extends pg.Client {
   constructor(config: ClientConfig, parameters: SessionParameters) {
     super(config)
     this.#parameters = parameters
+    // A URL without a password has an empty one for `pg`, which would hide the one in `connect_args`.
+    if (config.password && !this.password) Reflect.set(this, 'password', config.password)
   }
 
   /** Overrides `pg.Client`'s, which its types leave out; a test holds that against the installed `pg`. */

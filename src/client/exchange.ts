@@ -10,6 +10,7 @@ export class Exchange extends PgQuery {
   readonly #parts: readonly Part[]
   readonly #onSubmitted: () => void
   #current = 0
+  #wire: Wire | undefined
   /** What could not be written, though what came before it was. */
   #writeError: Error | undefined
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
@@ -45,8 +46,9 @@ export class Exchange extends PgQuery {
 
   submit(connection: Connection): Error | null {
     const wire = connection as unknown as Wire
+    const names = new Map<string, string>()
     for (const part of this.#parts) {
-      const fault = part.fault(wire)
+      const fault = part.fault(wire, names)
       if (fault) return fault
       if (part instanceof QueryPart) part.adopt(this._result._types, this.binary)
     }
@@ -54,13 +56,14 @@ export class Exchange extends PgQuery {
     wire.stream.cork()
     try {
       for (const part of this.#parts) {
-        this.#writeError = part.write(withoutSync(wire))
+        this.#writeError = write(part, withoutSync(wire))
         if (this.#writeError) break
       }
       wire.sync()
     } finally {
       wire.stream.uncork()
     }
+    this.#wire = wire
     this.#onSubmitted()
     return null
   }
@@ -85,10 +88,14 @@ export class Exchange extends PgQuery {
 
   override handleCopyInResponse(wire: Wire): void {
     const part = this.#part
-    if (part instanceof QueryPart) part.onCopyIn(wire)
+    if (!(part instanceof QueryPart)) return
+    part.onCopyIn(wire)
+    // The server has overlooked the first Sync while it waited for data.
+    wire.sync()
   }
 
   override handleReadyForQuery(): void {
+    if (this.#writeError) this.#forgetNames()
     this.collect()
     const failed = this.#parts.find(part => part instanceof QueryPart && part.error)
     const error = this.#writeError ?? (failed instanceof QueryPart ? failed.error : undefined)
@@ -96,12 +103,31 @@ export class Exchange extends PgQuery {
   }
 
   override handleError(error: Error): void {
+    this.#forgetNames()
     this.callback(this.#writeError ?? error, undefined)
+  }
+
+  /** What was not executed may not be prepared either, though its Parse was sent: `pg` must not take its name for known. */
+  #forgetNames(): void {
+    for (const { name } of this.#parts.slice(this.#current)) {
+      if (name === undefined || this.#wire === undefined) continue
+      delete this.#wire.submittedNamedStatements[name]
+      if (this.#writeError) delete this.#wire.parsedStatements[name]
+    }
   }
 
   /** Makes results of what has arrived; also when the answer broke off behind it. */
   collect(): void {
     for (const part of this.#parts) if (part instanceof QueryPart) part.finish()
+  }
+}
+
+/** What throws has not been written, not even in part. */
+function write(part: Part, wire: Wire): Error | undefined {
+  try {
+    return part.write(wire)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
   }
 }
 

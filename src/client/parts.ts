@@ -46,8 +46,8 @@ export interface Part {
   /** The name under which the server is to keep it prepared, if any. */
   readonly name: string | undefined
   readonly text: string
-  /** What is wrong with it, found before anything is written. */
-  fault(wire: Wire): Error | undefined
+  /** What is wrong with it, found before anything is written; `names` are those of the parts before it. */
+  fault(wire: Wire, names: Map<string, string>): Error | undefined
   /** Writes it without a Sync. What cannot be written is returned, and the server told to forget about it. */
   write(wire: Wire): Error | undefined
   onRowDescription(message: unknown): void
@@ -116,13 +116,16 @@ export class QueryPart implements Part {
     this.#query.binary ??= binary
   }
 
-  fault(wire: Wire): Error | undefined {
+  fault(wire: Wire, names: Map<string, string>): Error | undefined {
     const { name, text, values } = this.#query
     if (typeof text !== 'string' && typeof name !== 'string') {
       return new Error('A query must have either text or a name')
     }
     if (values && !Array.isArray(values)) return new Error('Query values must be an array')
-    const previous = name && (wire.parsedStatements[name] ?? wire.submittedNamedStatements[name])
+    if (!name) return undefined
+    const previous =
+      names.get(name) ?? wire.parsedStatements[name] ?? wire.submittedNamedStatements[name]
+    if (text) names.set(name, text)
     if (!previous || !text || previous === text) return undefined
     return new Error(`Prepared statements must be unique: '${name}' has another text already`)
   }

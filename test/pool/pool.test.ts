@@ -171,6 +171,35 @@ t.test('a client is taken without waiting and unverified, or not at all', async 
   await assertFullCapacity(pool, 2)
 })
 
+t.test(
+  'a client that was taken and not used is put back as it was, and nobody is told',
+  async t => {
+    const { pool, events } = buildPool(t, { poolSize: 1 })
+    const [client] = await fillIdle(pool, 1)
+    const before = [...events]
+    pool.putBack(pool.tryCheckout()!)
+    t.match(pool.status(), { size: 1, idle: 1, checkedOut: 0 })
+    t.strictSame(events, before)
+    t.strictSame(client!.calls, ['reset'])
+    const lease = pool.tryCheckout()
+    const waiter = start(pool)
+    pool.putBack(lease!)
+    await settle()
+    t.equal(waiter.value.client, client, 'who waited meanwhile comes first')
+  }
+)
+
+t.test('a client that is unfit when it is put back is closed', async t => {
+  const { pool, server, events } = buildPool(t, { poolSize: 1 })
+  await fillIdle(pool, 1)
+  const lease = pool.tryCheckout()
+  pool.invalidate(undefined)
+  pool.putBack(lease!)
+  t.strictSame(server.closes, [1])
+  t.equal(events.at(-1), 'close 1 generation')
+  await assertFullCapacity(pool, 1)
+})
+
 t.test('a closed pool lends nothing without waiting either', async t => {
   const { pool } = buildPool(t)
   await fillIdle(pool, 1)

@@ -1,0 +1,60 @@
+import { EngineClosedError } from '../../src/errors.js'
+import type { Booking } from './booking.js'
+
+/** How many dead clients a checkout is offered before it is told so: `design.md` §5, 4. */
+const TRIES = 3
+
+/** The checkouts that wait, as they must stand by the rules: in order of arrival. */
+export class Line {
+  readonly waiting: Booking[] = []
+  isClosed = false
+
+  /** Takes the place that its arrival gives it; once the pool is closed there is none. */
+  join(booking: Booking): void {
+    if (booking.state === 'gone') return
+    if (this.isClosed) {
+      this.leave(booking, EngineClosedError)
+      return
+    }
+    booking.state = 'waiting'
+    booking.isWatched = true
+    let index = this.waiting.length
+    while (index > 0 && (this.waiting[index - 1]?.number ?? 0) > booking.number) index -= 1
+    this.waiting.splice(index, 0, booking)
+  }
+
+  /** It must be refused, with this error or one of this class. */
+  leave(booking: Booking, expectedError: unknown): void {
+    if (booking.state === 'gone') return
+    this.#remove(booking)
+    booking.state = 'gone'
+    booking.expectedError = expectedError
+  }
+
+  /** Who is first, and will not wait any longer. */
+  takeFirst(): Booking | undefined {
+    return this.waiting.shift()
+  }
+
+  /** A client turned out to be dead: back in line, or refused after the last try. Whether that was it. */
+  tryAgain(booking: Booking, error: unknown): boolean {
+    if (booking.state === 'gone') return false
+    booking.tries += 1
+    if (booking.tries >= TRIES) this.leave(booking, error)
+    else this.join(booking)
+    return booking.tries >= TRIES
+  }
+
+  /** Nobody waits any longer. */
+  close(): number {
+    const count = this.waiting.length
+    this.isClosed = true
+    for (const booking of [...this.waiting]) this.leave(booking, EngineClosedError)
+    return count
+  }
+
+  #remove(booking: Booking): void {
+    const index = this.waiting.indexOf(booking)
+    if (index !== -1) this.waiting.splice(index, 1)
+  }
+}
