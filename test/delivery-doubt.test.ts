@@ -83,6 +83,19 @@ t.test('without a word about the transaction nobody can say', async t => {
   }
 })
 
+t.test('what is known of a later transaction settles nothing of an earlier doubt', async t => {
+  const { conversation, db, protocol } = await openProxied(t, postgres)
+  conversation.cutAt(atEvidence('before'), 'fin')
+  await t.rejects(db.query(insert(1)), unknown)
+  const work = db.transaction(async tx => {
+    await tx.query(insert(2))
+    protocol.conversations.at(-1)!.cut('fin')
+    await tx.query(insert(3))
+  })
+  await t.rejects(work, unknown)
+  t.equal(db.outcome, 'unknown')
+})
+
 t.test('nobody is asked where doubt is not to be resolved', async t => {
   const { conversation, db } = await openProxied(t, postgres, { resolve_doubt: false })
   conversation.cutAt(at('before', 'ReadyForQuery'), 'fin')

@@ -151,9 +151,9 @@ t.test(
     const { engine } = openEngine(t, postgres.url)
     const db = requestOf(engine)
     const failing = db.transaction(async tx => {
-      const cursor = tx.query(new Cursor('insert into notes values (1), (2) returning id::text'))
+      const cursor = tx.query(new Cursor('insert into notes values (1) returning id::text'))
       await cursor.done
-      t.same(cursor.rows, [['1'], ['2']])
+      t.same(cursor.rows, [['1']])
       throw new Error('no')
     })
     await t.rejects(failing, { message: 'no' })

@@ -56,7 +56,7 @@ export class Exchange extends PgQuery {
     wire.stream.cork()
     try {
       for (const part of this.#parts) {
-        this.#writeError = write(part, withoutSync(wire))
+        this.#writeError = part.write(withoutSync(wire))
         if (this.#writeError) break
       }
       wire.sync()
@@ -119,15 +119,6 @@ export class Exchange extends PgQuery {
   /** Makes results of what has arrived; also when the answer broke off behind it. */
   collect(): void {
     for (const part of this.#parts) if (part instanceof QueryPart) part.finish()
-  }
-}
-
-/** What throws has not been written, not even in part. */
-function write(part: Part, wire: Wire): Error | undefined {
-  try {
-    return part.write(wire)
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error))
   }
 }
 

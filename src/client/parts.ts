@@ -83,6 +83,10 @@ export class ControlPart implements Part {
   }
 }
 
+function isTextual(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
 /** A statement of the application, parsed and collected by `pg.Query`. */
 export class QueryPart implements Part {
   readonly #query: QueryInternals
@@ -118,8 +122,11 @@ export class QueryPart implements Part {
 
   fault(wire: Wire, names: Map<string, string>): Error | undefined {
     const { name, text, values } = this.#query
-    if (typeof text !== 'string' && typeof name !== 'string') {
+    if (text === undefined && name === undefined) {
       return new Error('A query must have either text or a name')
+    }
+    if (!isTextual(text) || !isTextual(name)) {
+      return new TypeError('The text and the name of a query must be strings')
     }
     if (values && !Array.isArray(values)) return new Error('Query values must be an array')
     if (!name) return undefined

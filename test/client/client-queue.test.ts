@@ -104,23 +104,6 @@ t.test('a prepared statement works after values for it that could not be sent', 
   ])
 })
 
-t.test('a statement that the driver throws at is refused, and its client is given up', async t => {
-  const malformed = { text: 'select 1 x', name: 5 } as never
-  const lost = { reason: { code: 'ERR_INVALID_ARG_TYPE' } }
-  for (const configs of [
-    [malformed, 'select 2 x'],
-    ['select 1 x', malformed, 'select 2 x']
-  ]) {
-    const client = await openClient(t, postgres.url)
-    const { settled } = await runAll(client, configs)
-    t.match(settled.slice(-2), [lost, lost])
-    t.match(client.lost, lost.reason, 'half a statement may have been written')
-    await client.close()
-  }
-  const other = await openClient(t, postgres.url)
-  t.same((await run(other, 'select $1::text x', ['y'])).rows, [{ x: 'y' }])
-})
-
 t.test('what a library does on the client itself takes its turn with the rest', async t => {
   const client = await openClient(t, postgres.url)
   const order: string[] = []
