@@ -68,13 +68,17 @@ export class Account {
 
   /** Whether something took effect is not known: its answer has not come, or nobody could see it. */
   get isInDoubt(): boolean {
-    if (this.#isUntracked || this.#unresolved > 0) return true
+    return this.#isUntracked || this.#unresolved > 0 || this.isUnanswered
+  }
+
+  /** An effect, or a COMMIT, was written and not answered yet. */
+  get isUnanswered(): boolean {
     return this.#state === 'sent' || this.#state === 'committing'
   }
 
-  /** An effect, or a COMMIT, was written, and its session lost before the answer: to be {@link resolved}. */
-  get isUnresolved(): boolean {
-    return this.#unresolved > 0
+  /** Somebody else had the client, or a script ran: what we know of its transactions may be about others. */
+  get isUntracked(): boolean {
+    return this.#isUntracked
   }
 
   /** Bytes of a statement were handed to the socket. */

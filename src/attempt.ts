@@ -8,8 +8,8 @@ export class Attempt {
   client: Client | undefined
   exchange: Exchange | undefined
   parts: readonly Part[] = []
-  /** The session had state of the connection's own before. */
-  wasTainted = false
+  /** It wrote an effect, or a COMMIT, and no answer has come. */
+  isUnanswered = false
 
   /** Whether the server knew of it: only then can it have had an effect. */
   get isSubmitted(): boolean {

@@ -125,6 +125,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   /** The `pg.Client` itself, for libraries. Not to be kept after `release()` or the reply. */
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
+    this.#session.assertNothingPending()
     return this.#session.use(async client => {
       await this.#delivery.prepareFor(client, undefined)
       this.#account.written('untracked', client.isInTransaction)

@@ -31,8 +31,10 @@ const MAX_REPLAYS = 2
  */
 export class Delivery {
   readonly #parts: DeliveryParts
-  /** The client that carries session state of this connection's own: what it did cannot be continued on another. */
-  #tainted: Client | undefined
+  /** The client that carries session state of this connection's own, and what made it: it cannot be gone on with on another. */
+  #tainted: { client: Client; by: Attempt | undefined } | undefined
+  /** Deliveries that have not settled: what is started behind them is not run again without them. */
+  #running = 0
   /** What can be asked about the transaction that this client is in. */
   #evidence: { client: Client; evidence: Evidence } | undefined
   transaction: OpenTransaction | undefined
@@ -42,40 +44,46 @@ export class Delivery {
   }
 
   /** @throws the error as the application is to see it */
-  async deliver<Result>(job: Job<Result>): Promise<Result> {
-    const { session } = this.#parts
-    for (let replays = 0; ; replays += 1) {
-      const attempt = new Attempt()
+  deliver<Result>(job: Job<Result>): Promise<Result> {
+    return this.#inTurn(async carried => {
+      const { session } = this.#parts
+      const isReadOnly = job.effectInBlock === 'read' || this.transaction?.isReadOnly === true
+      const isBehind = this.#running > 0
+      this.#running += 1
       try {
-        const isReadOnly = job.effectInBlock === 'read' || this.transaction?.isReadOnly === true
-        return await session.attempt(client => this.#send(client, job, attempt), { isReadOnly })
-      } catch (failure) {
-        if (await this.#isCommitted(failure, job, attempt)) return job.result(attempt.parts)
-        if (replays < MAX_REPLAYS && this.#mayReplay(failure, job, attempt)) continue
-        throw session.explain(failure, job.text)
+        for (let replays = 0; ; replays += 1) {
+          const attempt = new Attempt()
+          const send = (client: Client) => this.#send(client, job, attempt, carried)
+          try {
+            return await session.attempt(send, { isReadOnly })
+          } catch (failure) {
+            if (await this.#isCommitted(failure, job, attempt)) return job.result(attempt.parts)
+            const mayReplay = replays < MAX_REPLAYS && !isBehind
+            if (mayReplay && this.#mayReplay(failure, job, attempt)) continue
+            throw session.explain(failure, job.text)
+          }
+        }
+      } finally {
+        this.#running -= 1
       }
-    }
+    })
   }
 
   /** Makes the client ready for a query of a library's own, in front of which nothing can ride. */
   async prepareFor(client: Client, text: string | undefined): Promise<void> {
-    const carried = await this.#begin(client)
-    this.#parts.session.assertNothingPending()
-    await carried?.beginAlone(client)
+    await this.#inTurn(carried => this.#beginAlone(client, carried))
     if (text !== undefined && statementKind(text).kind === 'read') return
-    this.#tainted = client
+    this.#taint(client, undefined)
     const isInTransaction = this.#isInTransaction(client)
     this.#parts.account.written(isInTransaction ? 'change' : 'untracked', isInTransaction)
   }
 
   /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
-  async deliverScript<Result>(text: string): Promise<Result> {
+  deliverScript<Result>(text: string): Promise<Result> {
     const { account, session } = this.#parts
-    const run = async (client: Client) => {
-      const carried = await this.#begin(client)
-      this.#parts.session.assertNothingPending()
-      await carried?.beginAlone(client)
-      this.#tainted = client
+    const run = async (client: Client, carried: OpenTransaction | undefined) => {
+      await this.#beginAlone(client, carried)
+      this.#taint(client, undefined)
       const written = () => account.written('untracked', client.isInTransaction)
       const result = await client.run<Result>(new Script(text, written))
       if (this.transaction && !client.isInTransaction) {
@@ -85,49 +93,67 @@ export class Delivery {
       }
       return result
     }
-    return session.use(run, { statement: text })
+    return this.#inTurn(carried => session.use(client => run(client, carried), { statement: text }))
   }
 
-  /** The client is in other hands: what they do to it is not seen. */
-  taint(client: Client): void {
-    this.#tainted = client
+  /** Runs work with the open transaction if it is the one to begin it, and after whatever begins it if it is not. */
+  async #inTurn<Result>(
+    work: (carried: OpenTransaction | undefined) => Promise<Result>
+  ): Promise<Result> {
+    const { transaction } = this
+    if (transaction === undefined || transaction.isBegun) return work(undefined)
+    if (!(await transaction.claim())) return work(undefined)
+    try {
+      return await work(transaction)
+    } finally {
+      transaction.release()
+    }
   }
 
-  async #send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
-    const { account, budget } = this.#parts
-    attempt.client = client
-    attempt.wasTainted = this.#tainted === client
-    const carried = await this.#begin(client)
+  async #beginAlone(client: Client, carried: OpenTransaction | undefined): Promise<void> {
     this.#parts.session.assertNothingPending()
+    if (carried === undefined) return
+    await client.run(new Exchange([new ControlPart(carried.begin)], () => {}))
+    carried.isBegun = client.isInTransaction
+  }
+
+  /** The session has state of this connection's own from now on. */
+  #taint(client: Client, by: Attempt | undefined): void {
+    if (this.#tainted?.client !== client) this.#tainted = { client, by }
+  }
+
+  async #send<Result>(
+    client: Client,
+    job: Job<Result>,
+    attempt: Attempt,
+    carried: OpenTransaction | undefined
+  ): Promise<Result> {
+    const { account, budget, session } = this.#parts
+    attempt.client = client
+    session.assertNothingPending()
     const isBlock = job.block !== undefined && !this.#isInTransaction(client)
     attempt.parts = this.#assemble(client, job, carried, isBlock)
-    const exchange = new Exchange(attempt.parts, () => {
-      if (!job.isRepeatable) this.#tainted = client
+    attempt.exchange = new Exchange(attempt.parts, () => {
+      if (job.leavesState) this.#taint(client, attempt)
       const effect = (isBlock && job.effectInBlock) || job.effect
       account.written(effect, isBlock || this.#isInTransaction(client))
       if (isBlock && account.isOpen) account.written('commit', true)
+      attempt.isUnanswered = account.isUnanswered
     })
-    attempt.exchange = exchange
-    const running = client.run(exchange, error =>
-      account.answered(error ? 'failed' : 'done', attempt.tag, client.isInTransaction)
-    )
     try {
-      await (carried ? carried.beginWith(client, running) : running)
+      await client.run(attempt.exchange, error => {
+        attempt.isUnanswered = false
+        account.answered(error ? 'failed' : 'done', attempt.tag, client.isInTransaction)
+      })
       budget.succeeded()
       return job.result(attempt.parts)
     } catch (error) {
       if (client.lost === undefined && isBlock && client.isInTransaction) await rollback(client)
       throw error
     } finally {
-      this.#learn(client, attempt)
+      if (carried) carried.isBegun = client.lost === undefined && client.isInTransaction
+      this.#learn(client, job, attempt)
     }
-  }
-
-  /** Waits for a statement that begins the transaction; the transaction itself if this one is to begin it. */
-  async #begin(client: Client): Promise<OpenTransaction | undefined> {
-    const { transaction } = this
-    if (transaction === undefined) return undefined
-    return (await transaction.awaitTurn(client)) ? transaction : undefined
   }
 
   #assemble<Result>(
@@ -155,10 +181,12 @@ export class Delivery {
     return this.transaction !== undefined || client.isInTransaction
   }
 
-  #learn(client: Client, attempt: Attempt): void {
+  #learn<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
     const evidence = attempt.evidence?.read(client.pid)
     client.server ??= attempt.evidence?.server
-    if (client.lost === undefined && !client.isInTransaction) this.#evidence = undefined
+    // A COMMIT AND CHAIN leaves the client in a transaction, and in another one.
+    const isOver = job.endsTransaction === true || !client.isInTransaction
+    if (client.lost === undefined && isOver) this.#evidence = undefined
     else if (evidence) this.#evidence = { client, evidence }
   }
 
@@ -175,7 +203,7 @@ export class Delivery {
   ): Promise<boolean> {
     const { account, doubt } = this.#parts
     if (!(failure instanceof Failure) || attempt.client?.lost === undefined) return false
-    if (!attempt.isSubmitted || !account.isUnresolved) return false
+    if (!attempt.isUnanswered || account.isUntracked) return false
     const evidence = this.#evidenceOf(attempt.client)
     if (job.effect === 'change' && attempt.wasStoppedBeforeCommit(failure.error)) {
       account.resolved('aborted')
@@ -193,7 +221,8 @@ export class Delivery {
   #mayReplay<Result>(failure: unknown, job: Job<Result>, attempt: Attempt): boolean {
     const { account, budget, onReplay, session } = this.#parts
     if (!(failure instanceof Failure) || !failure.isDisconnect || session.isEnded) return false
-    if (attempt.wasTainted || account.isInDoubt) return false
+    if (this.#tainted?.client === attempt.client && this.#tainted?.by !== attempt) return false
+    if (account.isInDoubt) return false
     const isFirst = this.transaction?.isBegun === false
     const isAlone = !session.isPendingRollback && job.isRepeatable
     if (!isFirst && !isAlone) return false

@@ -9,8 +9,12 @@ export interface Job<Result> {
   readonly block?: string | undefined
   /** Its effect where that is READ ONLY. */
   readonly effectInBlock?: Effect | undefined
-  /** It leaves nothing behind in the session, and may be run again where it had no effect. */
+  /** It may be run again where it had no effect. */
   readonly isRepeatable: boolean
+  /** It may leave something behind in the session: a setting, a role, a temporary table. */
+  readonly leavesState: boolean
+  /** COMMIT or ROLLBACK: what was learned of the transaction is not about the next one. */
+  readonly endsTransaction?: boolean
   /** Fresh parts for each try. */
   parts(): Part[]
   /** Also called when only the answer to COMMIT is missing, and it is known to have been committed. */

@@ -43,6 +43,7 @@ export class StatementRunner implements TransactionHost {
 
   submit<Query extends Submittable>(submittable: Query): Query {
     this.assertUsable()
+    this.#parts.session.assertNothingPending()
     return submitTo(this.#parts.session, this.#parts.delivery, submittable)
   }
 
@@ -62,6 +63,7 @@ export class StatementRunner implements TransactionHost {
       effect: isRead ? 'read' : 'change',
       block: this.#promisesReadOnly() ? 'BEGIN READ ONLY' : 'BEGIN',
       isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
+      leavesState: kinds.some(({ kind }) => kind === 'other'),
       parts: () => configs.map(config => new QueryPart(config, undefined)),
       result: parts => parts.filter(isQuery).map(resultOf)
     })
@@ -76,6 +78,8 @@ export class StatementRunner implements TransactionHost {
       text,
       effect: text === 'COMMIT' ? 'commit' : 'nothing',
       isRepeatable: false,
+      leavesState: false,
+      endsTransaction: isOver,
       parts: () => [new ControlPart(text)],
       result: parts => ({ command: tagOf(parts) ?? text })
     })
@@ -121,7 +125,8 @@ export class StatementRunner implements TransactionHost {
 
   /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
   #rollbackLost(kind: StatementKind): QueryResult {
-    if (kind.control !== 'rollback') this.#parts.session.assertNothingPending()
+    // Nothing can be chained to a transaction that is gone.
+    if (kind.control !== 'rollback' || kind.chain) this.#parts.session.assertNothingPending()
     this.#parts.session.isPendingRollback = false
     return emptyResult('ROLLBACK')
   }
@@ -139,6 +144,8 @@ function jobOf(
     block: isReadOnly ? 'BEGIN READ ONLY' : undefined,
     effectInBlock: isReadOnly ? 'read' : undefined,
     isRepeatable: isReadOnly || kind.kind === 'read' || kind.kind === 'write',
+    leavesState: kind.kind === 'other' || kind.kind === 'control',
+    endsTransaction: kind.control === 'commit' || kind.control === 'rollback',
     parts: () => [new QueryPart(config, values)],
     result: parts => {
       const query = parts.find(isQuery)

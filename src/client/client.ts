@@ -113,7 +113,10 @@ export class Client {
    */
   ping(timeout: number): Promise<void> {
     return new Promise((resolve, reject) => {
+      let isSettled = false
       const fail = (error: unknown) => {
+        if (isSettled) return
+        isSettled = true
         timer.cancel()
         this.#lose(error)
         reject(error)
@@ -123,6 +126,7 @@ export class Client {
       const timer = this.#options.clock.setTimer(timeout, onTimeout)
       const ping = new Ping(error => {
         if (error) return fail(error)
+        isSettled = true
         timer.cancel()
         resolve()
       })

@@ -87,6 +87,11 @@ function isTextual(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
 }
 
+/** In the extended protocol, and without `rows`: pages of a portal would need a Sync of their own in between. */
+function asOnePage(config: QueryConfig): QueryConfig {
+  return { ...config, queryMode: 'extended', rows: undefined } as QueryConfig
+}
+
 /** A statement of the application, parsed and collected by `pg.Query`. */
 export class QueryPart implements Part {
   readonly #query: QueryInternals
@@ -99,7 +104,7 @@ export class QueryPart implements Part {
   tag: string | undefined
 
   constructor(config: QueryConfig, values: unknown[] | undefined) {
-    this.#query = new PgQuery({ ...config, queryMode: 'extended' } as QueryConfig, values)
+    this.#query = new PgQuery(asOnePage(config), values)
     this.#query.callback = (error, result) => {
       if (error) this.error ??= error
       else this.result = result

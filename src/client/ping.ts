@@ -5,10 +5,11 @@ import type { Connection, Submittable } from 'pg'
  * stays what it was (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
  */
 export class Ping implements Submittable {
-  readonly #settle: (error: Error | undefined) => void
+  /** Where `pg` looks for it, to stop the clock of its own `query_timeout`. */
+  callback: (error: Error | undefined) => void
 
   constructor(settle: (error: Error | undefined) => void) {
-    this.#settle = settle
+    this.callback = settle
   }
 
   submit(connection: Connection): void {
@@ -16,10 +17,10 @@ export class Ping implements Submittable {
   }
 
   handleReadyForQuery(): void {
-    this.#settle(undefined)
+    this.callback(undefined)
   }
 
   handleError(error: Error): void {
-    this.#settle(error)
+    this.callback(error)
   }
 }

@@ -60,9 +60,17 @@ export async function resetSession(
   listening: Promise<void> | undefined
 ): Promise<void> {
   const tooLong = new Error(`The session was not reset within ${RESET_MS} ms`)
-  const timer = clock.setTimer(RESET_MS, () => target.abandon(tooLong))
+  let giveUp = (_error: Error) => {}
+  const late = new Promise<never>((_, reject) => {
+    giveUp = reject
+  })
+  late.catch(() => {})
+  const timer = clock.setTimer(RESET_MS, () => {
+    target.abandon(tooLong)
+    giveUp(tooLong)
+  })
   try {
-    await listening
+    await Promise.race([listening, late])
     if (!target.isReady) throw new Error('The session is still busy')
     for (const text of statements) await target.run(new Script(text, () => {}))
     if (target.lost !== undefined) throw target.lost

@@ -47,6 +47,11 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
     })
   }
 
+  /** Whether only a new client will do: a silent one casts doubt on all, and the last try is not for an old one. */
+  get wantsFresh(): boolean {
+    return this.doubtedGeneration !== undefined || this.tries === MAX_TRIES - 1
+  }
+
   /** From here on the checkout takes time, and may be called off: `onLeave` is told before it rejects. */
   watch(clock: Clock, timeoutError: () => Error, onLeave: () => void): void {
     if (this.#timer !== undefined) return
@@ -60,6 +65,7 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
     if (signal === undefined) return
     this.#onAbort = () => leave(signal.reason)
     signal.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal.aborted) this.#onAbort()
   }
 
   resolve(lease: Lease<C>): void {

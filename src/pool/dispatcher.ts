@@ -52,7 +52,7 @@ export class Dispatcher<C extends PoolClient> {
 
   /** Capacity is free: idle clients go to those who wait, and what is still missing is opened. */
   serve(): void {
-    while (this.#waiters.size > 0) {
+    while (this.#waiters.first?.wantsFresh === false) {
       const slot = this.#parts.inventory.takeIdle()
       if (slot === undefined) break
       this.supply(slot)
@@ -108,8 +108,8 @@ export class Dispatcher<C extends PoolClient> {
   #refusal(): Error | undefined {
     const { inventory, options } = this.#parts
     if (inventory.hasRoom) return undefined
-    if (options.timeout === 0) return this.#timedOut()
     const waiting = this.#waiters.size - inventory.connecting
+    if (options.timeout === 0) return waiting < 0 ? undefined : this.#timedOut()
     return waiting >= options.maxWaiting ? new OverloadedError() : undefined
   }
 
@@ -188,6 +188,12 @@ export class Dispatcher<C extends PoolClient> {
       this.#tryAgain(checkout, error)
       return
     }
+    // A listener may have called the checkout off.
+    if (checkout.isSettled) {
+      hooks.checkin(client)
+      this.supply(slot)
+      return
+    }
     counters.checkouts += 1
     checkout.resolve(new Lease(slot, client))
   }
@@ -203,8 +209,6 @@ export class Dispatcher<C extends PoolClient> {
   #rejoin(checkout: Checkout<C>): void {
     if (this.#isClosed) checkout.reject(new EngineClosedError())
     if (!checkout.isSettled) this.#wait(checkout)
-    // Who doubts a whole generation needs a new client to know, and is not sent to the next silent one.
-    if (checkout.isSettled || checkout.doubtedGeneration === undefined) this.serve()
-    else this.#openForWaiters()
+    this.serve()
   }
 }

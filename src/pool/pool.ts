@@ -33,6 +33,7 @@ export class Pool<C extends PoolClient> {
     timeouts: 0
   }
   #isClosed = false
+  #closed: Promise<void> | undefined
 
   constructor(
     options: PoolOptions,
@@ -97,10 +98,17 @@ export class Pool<C extends PoolClient> {
   }
 
   /** Gives back what {@link tryCheckout} took and nobody used. */
-  putBack({ client, slot }: Lease<C>): void {
+  putBack(lease: Lease<C>): void {
+    if (lease.isReturned) return
+    lease.isReturned = true
+    const { client, slot } = lease
     const unfit = this.#unfitness(slot)
-    if (unfit === undefined) this.#dispatcher.supply(slot)
-    else this.#inventory.discard(slot, unfit, client.lost)
+    if (unfit === undefined) {
+      this.#dispatcher.supply(slot)
+      return
+    }
+    this.#inventory.discard(slot, unfit, client.lost)
+    this.#dispatcher.serve()
   }
 
   /** Takes a client back: reset, and lent to the first waiter. With a `reason` it is closed. A second return does nothing. */
@@ -140,6 +148,7 @@ export class Pool<C extends PoolClient> {
   }
 
   invalidateSoftly(lease: Lease<C>, error: unknown): void {
+    if (lease.isReturned || lease.isDetached) return
     lease.slot.isSoft = true
     this.#hooks.softInvalidate(lease.client, error)
   }
@@ -167,7 +176,8 @@ export class Pool<C extends PoolClient> {
   close(timeout: number): Promise<void> {
     this.#isClosed = true
     this.#dispatcher.close()
-    return this.#inventory.close(timeout)
+    this.#closed ??= this.#inventory.close(timeout)
+    return this.#closed
   }
 
   status(): PoolStatus {
@@ -192,7 +202,10 @@ export class Pool<C extends PoolClient> {
   }
 
   #unfitness(slot: Slot<C>): CloseReason | undefined {
-    return this.#isClosed ? 'close' : this.#inventory.unfitness(slot)
+    if (this.#isClosed) return 'close'
+    const unfit = this.#inventory.unfitness(slot)
+    // Nothing takes its place.
+    return unfit === 'recycle' && this.#options.isNullPool ? 'overflow' : unfit
   }
 
   /** A client came back and was made fit; its session may have ended, or its time come, meanwhile. */
@@ -215,7 +228,8 @@ export class Pool<C extends PoolClient> {
   }
 
   #onIdleLost(slot: Slot<C>, error: unknown): void {
-    if (this.#idleLosses.add(slot.generation)) this.invalidate(error, slot.generation)
+    const isServer = this.#hooks.judge(error, 'idle', undefined).scope === 'generation'
+    if (isServer && this.#idleLosses.add(slot.generation)) this.invalidate(error, slot.generation)
     else this.#dispatcher.serve()
   }
 }
