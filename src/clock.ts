@@ -23,7 +23,7 @@ export const MAX_TIMER_MS = 2_147_483_647
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(ms, fn, options) {
-    const handle = setTimeout(fn, Math.min(ms, MAX_TIMER_MS))
+    const handle = setTimeout(fn, Math.min(Math.max(ms, 0), MAX_TIMER_MS))
     if (options?.background) handle.unref()
     return { cancel: () => clearTimeout(handle) }
   }

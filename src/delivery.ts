@@ -58,7 +58,7 @@ export class Delivery {
             return await session.attempt(send, { isReadOnly })
           } catch (failure) {
             if (await this.#isCommitted(failure, job, attempt)) return job.result(attempt.parts)
-            const mayReplay = replays < MAX_REPLAYS && !isBehind
+            const mayReplay = replays < MAX_REPLAYS && (!isBehind || job.effect === 'read')
             if (mayReplay && this.#mayReplay(failure, job, attempt)) continue
             throw session.explain(failure, job.text)
           }
@@ -113,8 +113,16 @@ export class Delivery {
   async #beginAlone(client: Client, carried: OpenTransaction | undefined): Promise<void> {
     this.#parts.session.assertNothingPending()
     if (carried === undefined) return
-    await client.run(new Exchange([new ControlPart(carried.begin)], () => {}))
-    carried.isBegun = client.isInTransaction
+    try {
+      await client.run(new Exchange([new ControlPart(carried.begin)], () => {}))
+    } finally {
+      this.#hasBegun(client, carried)
+    }
+  }
+
+  #hasBegun(client: Client, transaction: OpenTransaction): void {
+    transaction.isBegun = client.lost === undefined && client.isInTransaction
+    transaction.isRefused = client.lost === undefined && !client.isInTransaction
   }
 
   /** The session has state of this connection's own from now on. */
@@ -143,7 +151,9 @@ export class Delivery {
     try {
       await client.run(attempt.exchange, error => {
         attempt.isUnanswered = false
-        account.answered(error ? 'failed' : 'done', attempt.tag, client.isInTransaction)
+        // A result that cannot be read was executed all the same.
+        const isDone = error === undefined || attempt.exchange?.isDone === true
+        account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
       })
       budget.succeeded()
       return job.result(attempt.parts)
@@ -151,7 +161,7 @@ export class Delivery {
       if (client.lost === undefined && isBlock && client.isInTransaction) await rollback(client)
       throw error
     } finally {
-      if (carried) carried.isBegun = client.lost === undefined && client.isInTransaction
+      if (carried) this.#hasBegun(client, carried)
       this.#learn(client, job, attempt)
     }
   }
@@ -213,6 +223,7 @@ export class Delivery {
     if (verdict === undefined || verdict === 'unknown') return false
     account.resolved(verdict)
     if (verdict === 'aborted') return false
+    this.#parts.session.isPendingRollback = false
     attempt.finish()
     return true
   }

@@ -125,9 +125,17 @@ const DRIVER_TEXTS: readonly (readonly [RegExp, Verdict])[] = [
 
 const PROGRAMMER_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError]
 
+const ofCallers = new WeakSet<Error>()
+
+/** The error is of the caller's own code, of a value that cannot be sent: whatever it looks like, no session is lost. */
+export function markAsCallers(error: Error): void {
+  ofCallers.add(error)
+}
+
 /** Decides what an error means: what failed, and which clients it costs. */
 export function classify(error: unknown, phase: Phase): Verdict {
   if (error instanceof PingTimeoutError) return LOST_CLIENT
+  if (error instanceof Error && ofCallers.has(error)) return STATEMENT
   const verdict = bySource(error)
   if (phase === 'connect') return connectVerdict(error, verdict)
   // No answer to a ping but the right one is good, and nothing is lost by giving up a client nobody has.

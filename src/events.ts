@@ -87,7 +87,7 @@ const channels = new Map(EVENT_NAMES.map(name => [name, channel(`fastify-pg-engi
  */
 export class Emitter {
   /** Replaced, never changed: who is added or removed while others listen, is so from the next event on. */
-  readonly #listeners = new Map<EventName, readonly Listener<EventName>[]>()
+  readonly #listeners = new Map<EventName, readonly { run: Listener<EventName> }[]>()
   readonly #onListenerError: (event: EventName, error: unknown) => void
 
   constructor(onListenerError: (event: EventName, error: unknown) => void) {
@@ -102,7 +102,7 @@ export class Emitter {
     if (typeof listener !== 'function') {
       throw new TypeError(`Expected a function to listen to '${event}', got ${typeof listener}`)
     }
-    const added = listener as Listener<EventName>
+    const added = { run: listener as Listener<EventName> }
     this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), added])
     return () => {
       const others = this.#listeners.get(event)?.filter(other => other !== added)
@@ -119,9 +119,9 @@ export class Emitter {
 
   /** Tells everybody. A listener that throws or rejects is reported and changes nothing. */
   emit<Name extends EventName>(event: Name, payload: EngineEvents[Name]): void {
-    for (const listener of this.#publish(event, payload)) {
+    for (const { run } of this.#publish(event, payload)) {
       try {
-        this.#report(event, listener(payload))
+        this.#report(event, run(payload))
       } catch (error) {
         this.#onListenerError(event, error)
       }
@@ -130,20 +130,20 @@ export class Emitter {
 
   /** Asks everybody, one after the other, waiting for each; the first error stops and is thrown. */
   async ask<Name extends EventName>(event: Name, payload: EngineEvents[Name]): Promise<void> {
-    for (const listener of this.#publish(event, payload)) await listener(payload)
+    for (const { run } of this.#publish(event, payload)) await run(payload)
   }
 
   /** Asks everybody without waiting; the first error thrown is passed on. A promise that rejects is reported. */
   askSync<Name extends EventName>(event: Name, payload: EngineEvents[Name]): void {
-    for (const listener of this.#publish(event, payload)) this.#report(event, listener(payload))
+    for (const { run } of this.#publish(event, payload)) this.#report(event, run(payload))
   }
 
   /** What the application gets: what the last listener put in the error's place, or what one throws. */
   handleError(context: Omit<HandleErrorContext, 'chained'>): unknown {
     let chained: unknown
-    for (const listener of this.#publish('handle_error', { ...context, chained })) {
+    for (const { run } of this.#publish('handle_error', { ...context, chained })) {
       try {
-        const answer = listener({ ...context, chained } as never)
+        const answer = run({ ...context, chained } as never)
         if (answer instanceof Error) chained = answer
         else this.#report('handle_error', answer)
       } catch (error) {
@@ -156,10 +156,10 @@ export class Emitter {
   #publish<Name extends EventName>(
     event: Name,
     payload: EngineEvents[Name]
-  ): Iterable<Listener<Name>> {
+  ): Iterable<{ run: Listener<Name> }> {
     const target = channels.get(event)
     if (target?.hasSubscribers) target.publish(payload)
-    return (this.#listeners.get(event) ?? []) as Iterable<Listener<Name>>
+    return (this.#listeners.get(event) ?? []) as Iterable<{ run: Listener<Name> }>
   }
 
   /** A promise that nobody waits for must not end the process when it rejects. */

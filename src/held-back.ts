@@ -1,4 +1,4 @@
-import { type Readable, Transform } from 'node:stream'
+import { pipeline, type Readable, Transform } from 'node:stream'
 
 /**
  * The same stream, but that its last chunk waits for `release`: whoever has read it to its end knows that what came
@@ -21,9 +21,8 @@ export function heldBack(source: Readable, release: () => Promise<void>): Readab
       }, done)
     }
   })
-  source.once('error', error => hold.destroy(error))
-  hold.once('close', () => source.destroy())
-  return source.pipe(hold)
+  // Whatever ends one of them ends the other; who reads it hears of an error, and nobody else needs to.
+  return pipeline(source, hold, () => {})
 }
 
 /** As {@link heldBack}, for a web stream. */

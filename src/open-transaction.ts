@@ -1,9 +1,15 @@
+import { TransactionStateError } from './errors.js'
+
 /** The transaction that statements are part of now: begun with the first of them, in its flush. */
 export class OpenTransaction {
   readonly begin: string
   readonly isReadOnly: boolean
   /** The server has said that it is in it. */
   isBegun = false
+  /** The server has refused BEGIN: nothing that was meant to be part of it may run by itself. */
+  isRefused = false
+  /** Its function has settled. */
+  isOver = false
   #claim: { over: Promise<void>; end: () => void } | undefined
 
   constructor(begin: string, isReadOnly: boolean) {
@@ -17,7 +23,9 @@ export class OpenTransaction {
    */
   async claim(): Promise<boolean> {
     while (this.#claim !== undefined) await this.#claim.over
-    if (this.isBegun) return false
+    if (this.isRefused)
+      throw new TransactionStateError('The server refused to begin the transaction')
+    if (this.isBegun || this.isOver) return false
     let end = () => {}
     const over = new Promise<void>(resolve => {
       end = resolve

@@ -86,7 +86,7 @@ function isMember(name: string): boolean {
 }
 
 /** Members that are no part of a prototype, and the one that would make `await app.db` a trap. */
-const OWN_MEMBERS = new Set(['query', 'then'])
+const OWN_MEMBERS = new Set(['query', 'pool', 'then'])
 
 /**
  * The default database with the named ones as members. A stand-in, so that what a context adds is not seen outside

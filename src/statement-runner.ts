@@ -73,7 +73,8 @@ export class StatementRunner implements TransactionHost {
     const { delivery } = this.#parts
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
     this.#parts.session.assertNothingPending()
-    if (isOver && delivery.transaction && !delivery.transaction.isBegun) return { command: text }
+    if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
+    if (isOver && delivery.transaction?.isBegun === false) return { command: text }
     return delivery.deliver({
       text,
       effect: text === 'COMMIT' ? 'commit' : 'nothing',

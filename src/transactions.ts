@@ -96,6 +96,7 @@ export class Transactions {
   #end(): void {
     const { delivery, session } = this.#parts
     session.isPendingRollback = false
+    if (delivery.transaction) delivery.transaction.isOver = true
     delivery.transaction = undefined
     session.unhold()
   }

@@ -101,6 +101,33 @@ for (const how of ['fin', 'rst'] as const) {
   })
 }
 
+t.test(
+  'a backend is killed between two messages, and its last words arrive with what it had said',
+  async t => {
+    const { client, conversation } = await open(t)
+    const terminate = (pid: number) => postgres.admin('select pg_terminate_backend($1)', [pid])
+    conversation.mark()
+    const isReady = ({ name }: { name: string }) => name === 'ReadyForQuery'
+    const killed = new Promise<void>(resolve => {
+      const point: Point = { way: 'toClient', side: 'before', message: isReady }
+      conversation.at(point, () => resolve(conversation.kill(terminate)))
+    })
+    const lost = new Promise<unknown>(resolve => client.once('error', resolve))
+    await client.query('insert into kept values (2)')
+    const late = t.rejects(client.query('insert into kept values (3)'))
+    await Promise.all([killed, late])
+    t.match(await lost, { code: '57P01' })
+    t.equal(conversation.isCut, true)
+    t.strictSame(describeDialogue(conversation.dialogue).split('\n'), [
+      '  > Query insert into kept values (2)',
+      '  < CommandComplete INSERT 0 1',
+      '  < ReadyForQuery I',
+      '  < ErrorResponse 57P01'
+    ])
+    t.strictSame(await postgres.admin('select id from kept where id > 1'), [{ id: 2 }])
+  }
+)
+
 t.test('a client may come back after the cut', async t => {
   const { proxy, client, conversation } = await open(t)
   conversation.mark()

@@ -1,4 +1,4 @@
-import type { QueryArrayResult, QueryResult, Submittable } from 'pg'
+import type { QueryArrayResult, QueryResult, QueryResultRow, Submittable } from 'pg'
 import t from 'tap'
 import type { Connection } from '../src/connection.js'
 import type { Engine } from '../src/engine.js'
@@ -18,7 +18,7 @@ export async function compiles(db: Connection, app: Engine, tx: Transaction, cur
   const arrays = await app.query<[number, string]>({ text: 'select 1', rowMode: 'array' })
   expectType<typeof arrays>().toBe<QueryArrayResult<[number, string]>>()
   const config = await tx.query({ text: 'select $1', values: [1], name: 'named' })
-  expectType<typeof config>().toBe<QueryResult>()
+  expectType<typeof config>().toBe<QueryResult<QueryResultRow>>()
   const same = db.query(cursor)
   expectType<typeof same>().toBe<Submittable>()
   const value = await app.transaction(async inner => {

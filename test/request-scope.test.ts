@@ -108,12 +108,14 @@ t.test('R16: the end of the response is the end of the connections, and not earl
   t.equal(response.listenerCount('close'), 0)
 })
 
-t.test('a response that is closed already ends the scope at once', async t => {
-  const [response, scope] = [new FakeResponse(), new RequestScope()]
-  const connection = connect(scope)
-  response.close()
-  scope.endWith(response)
-  t.ok(connection.isEnded)
+t.test('a response that is over already, however it says so, ends the scope at once', async t => {
+  for (const over of ['closed', 'destroyed'] as const) {
+    const [response, scope] = [new FakeResponse(), new RequestScope()]
+    const connection = connect(scope)
+    response[over] = true
+    scope.endWith(response)
+    t.ok(connection.isEnded, over)
+  }
 })
 
 t.test('X60: a connection that is asked for after the end is closed from the start', async t => {

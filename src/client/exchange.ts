@@ -1,4 +1,5 @@
 import type { Connection } from 'pg'
+import { markAsCallers } from '../disconnect.js'
 import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
 
 /**
@@ -13,6 +14,8 @@ export class Exchange extends PgQuery {
   #wire: Wire | undefined
   /** What could not be written, though what came before it was. */
   #writeError: Error | undefined
+  /** The server has executed all of it without an error, up to its end: also where a result cannot be read. */
+  isDone = false
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
 
@@ -57,7 +60,10 @@ export class Exchange extends PgQuery {
     try {
       for (const part of this.#parts) {
         this.#writeError = part.write(withoutSync(wire))
-        if (this.#writeError) break
+        if (this.#writeError) {
+          markAsCallers(this.#writeError)
+          break
+        }
       }
       wire.sync()
     } finally {
@@ -95,6 +101,7 @@ export class Exchange extends PgQuery {
   }
 
   override handleReadyForQuery(): void {
+    this.isDone = this.isComplete && this.#writeError === undefined
     if (this.#writeError) this.#forgetNames()
     this.collect()
     const failed = this.#parts.find(part => part instanceof QueryPart && part.error)

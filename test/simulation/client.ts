@@ -26,6 +26,7 @@ export type Stage =
   | 'pingFailed'
   | 'refusedByListener'
   | 'returned'
+  | 'putBack'
   | 'resetDone'
   | 'resetFailed'
 

@@ -18,8 +18,8 @@ export function noteClose(books: Books, client: SimulatedClient, reason: CloseRe
   const transition = transitionOf(books, client, reason)
   if (transition) books.took(transition)
   books.isClosedByForce ||= transition === 'close: by force'
-  if (reason === 'recycle' && isReplacedAtOnce(books, client)) books.replacementsDue += 1
   books.remove(client)
+  if (reason === 'recycle' && isReplacedAtOnce(books, client)) books.replacementsDue += 1
   client.state = 'closing'
   noteConsequence(books, client, reason)
 }
@@ -67,6 +67,7 @@ function isJustified(books: Books, client: SimulatedClient, reason: CloseReason)
 }
 
 function isReplacedAtOnce(books: Books, { stage }: SimulatedClient): boolean {
+  if (books.size >= books.limits.keep) return false
   return stage === 'none' ? books.isInTimer : stage === 'returned' || stage === 'resetDone'
 }
 
@@ -82,6 +83,7 @@ function transitionOf(
       ? 'overflow: closed at once'
       : 'overflow: closed after lingering'
   }
+  if (stage === 'putBack') return 'put back: given up'
   if (stage === 'returned') return transitionOfReturn(client, reason)
   if (stage === 'resetFailed') return 'reset: failed'
   if (stage === 'resetDone') return client.lost ? 'reset: client lost meanwhile' : undefined

@@ -11,6 +11,8 @@ export interface Loan {
   readonly client: SimulatedClient
   isReturned: boolean
   isDetached: boolean
+  /** Taken without a checkout. */
+  readonly isTried: boolean
 }
 
 /** Those who have a client, and what they do with it: good borrowers and bad ones. */
@@ -25,9 +27,9 @@ export class Loans {
     this.#pool = pool
   }
 
-  add(lease: Lease<SimulatedClient>): void {
+  add(lease: Lease<SimulatedClient>, isTried = false): void {
     const { client } = lease
-    this.lent.push({ lease, client, isReturned: false, isDetached: false })
+    this.lent.push({ lease, client, isReturned: false, isDetached: false, isTried })
   }
 
   tryCheckout(): void {
@@ -45,13 +47,28 @@ export class Loans {
     assertIdleOrder(books, client)
     client.state = 'lent'
     books.took('try: lent')
-    this.add(lease)
+    this.add(lease, true)
   }
 
   giveBack(loan: Loan, reason?: CloseReason): void {
     if (loan.isReturned) this.#books.took('return: second one ignored')
     else this.#noteReturn(loan, reason)
     this.#pool.checkin(loan.lease, reason, reason && new Error(reason))
+  }
+
+  /** What was taken without a checkout goes back unused. */
+  putBack(loan: Loan): void {
+    const books = this.#books
+    const { client } = loan
+    this.lent.splice(this.lent.indexOf(loan), 1)
+    if (client.state === 'lent') {
+      books.took('put back')
+      books.trigger(client)
+      if (this.#isFit(client)) books.putIdle(client)
+      else client.state = 'returning'
+      client.stage = 'putBack'
+    }
+    this.#pool.putBack(loan.lease)
   }
 
   giveAllBack(): void {
@@ -65,6 +82,12 @@ export class Loans {
 
   soften(loan: Loan): void {
     this.#pool.invalidateSoftly(loan.lease, new Error('softly'))
+  }
+
+  #isFit({ birth, isSoft, lost }: SimulatedClient): boolean {
+    const { clock, generation, isClosed } = this.#books
+    const isOld = birth.generation !== generation || clock.now() > birth.expiresAt
+    return lost === undefined && !isSoft && !isOld && !isClosed
   }
 
   #noteReturn(loan: Loan, reason: CloseReason | undefined): void {

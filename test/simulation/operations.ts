@@ -9,6 +9,7 @@ export const KINDS = [
   'giveBack',
   'giveBackBroken',
   'giveBackTwice',
+  'putBack',
   'detach',
   'soften',
   'killIdle',
@@ -64,6 +65,11 @@ export function perform(world: World, { kind, a, b }: Operation): boolean {
       return to(world.loans.lent, a, loan => world.loans.giveBack(loan, b % 2 ? 'error' : 'user'))
     case 'giveBackTwice':
       return to(world.loans.returned.slice(-4), a, loan => world.loans.giveBack(loan))
+    case 'putBack':
+      return to(tried(world), a, loan => {
+        if (b % 3 > 0) loan.client.heardAt = world.clock.now()
+        world.loans.putBack(loan)
+      })
     case 'detach':
       return to(b % 4 ? world.loans.lent : world.loans.returned.slice(-4), a, loan =>
         world.loans.detach(loan)
@@ -121,6 +127,10 @@ function checkout(world: World, a: number, b: number): void {
 
 function abortable({ checkouts }: World) {
   return checkouts.pending.filter(({ controller }) => controller && !controller.signal.aborted)
+}
+
+function tried({ loans }: World) {
+  return loans.lent.filter(({ isDetached, isTried }) => isTried && !isDetached)
 }
 
 function killable({ books }: World, isIdle: boolean) {

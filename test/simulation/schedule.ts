@@ -6,11 +6,12 @@ import type { Random } from './random.js'
 export const WEIGHTS: Record<Kind, number> = {
   checkout: 36,
   rush: 8,
-  tryCheckout: 4,
+  tryCheckout: 6,
   abort: 10,
   giveBack: 90,
   giveBackBroken: 4,
   giveBackTwice: 2,
+  putBack: 10,
   detach: 4,
   soften: 4,
   killIdle: 8,

@@ -10,6 +10,8 @@ export const TRANSITIONS = [
   'admit: refused, aborted before',
   'try: lent',
   'try: nothing idle',
+  'put back',
+  'put back: given up',
   'supply: lent to a waiter',
   'supply: pinged for a waiter',
   'supply: kept idle',

@@ -8,19 +8,21 @@ import {
   type ProtocolProxy,
   startProtocolProxy
 } from '../../fixtures/protocol-proxy.js'
-import type { Cut } from '../../fixtures/proxy-connection.js'
 import { listen } from './app.js'
 import { type Answer, askObediently, describeAnswer } from './client.js'
 import type { RequestKind } from './kinds.js'
 import { watched } from './watchdog.js'
 import { Witness } from './witness.js'
 
+/** By the network, in either way; or the backend is killed, and says so. */
+export type Ending = 'fin' | 'rst' | 'kill'
+
 /** One place to cut, and how. */
 export interface CutPoint {
   readonly way: Way
   readonly side: 'before' | 'after'
   readonly message: number
-  readonly how: Cut
+  readonly how: Ending
 }
 
 /** What came of one request. */
@@ -71,7 +73,7 @@ export class Laboratory {
     const warm = await app.inject('/pid')
     const conversation = this.#proxy.of(warm.json<{ pid: number }>().pid)
     conversation.mark()
-    if (cut) conversation.cutAt(cut, cut.how)
+    if (cut) this.#cutAt(conversation, cut)
 
     const key = randomUUID()
     const rowsBeforeRepeat: number[] = []
@@ -104,6 +106,12 @@ export class Laboratory {
     }
   }
 
+  #cutAt(conversation: Conversation, cut: CutPoint): void {
+    const { how } = cut
+    if (how !== 'kill') conversation.cutAt(cut, how)
+    else conversation.at(cut, () => void conversation.kill(pid => this.#witness.terminate(pid)))
+  }
+
   #describe(): string {
     return this.#proxy.conversations
       .map(({ dialogue }) => describeDialogue(dialogue))
@@ -118,7 +126,7 @@ export function describeFinding({ kind, cut, answers, rows, dialogue, later }: F
   ].join('\n--\n')
 }
 
-function describeRun({ name }: RequestKind, cut: CutPoint | undefined): string {
+export function describeRun({ name }: RequestKind, cut: CutPoint | undefined): string {
   if (cut === undefined) return `${name}, not cut`
   return `${name}, ${cut.how} ${cut.side} message ${cut.message} ${cut.way}`
 }

@@ -13,6 +13,8 @@ export type Phase = 'before' | 'middle' | 'after'
 /** What became of a claim about the effects. */
 export type Truth = 'truth' | 'unknown' | 'lie'
 
+const STATUSES = [200, 503]
+
 /** The promises that one request has broken, by its answers and the rows with its key that there are in the end. */
 export function violationsOf(
   answers: readonly Answer[],
@@ -27,13 +29,14 @@ export function violationsOf(
   claim(rows === 0 || rows === kind.rows, `${rows} rows: applied twice, or in part`)
   for (const answer of answers) {
     const says = describeAnswer(answer)
-    claim([200, 503].includes(answer.status), `${says}: neither success nor 503`)
+    claim(STATUSES.includes(answer.status), `${says}: neither success nor 503`)
     if (answer.status === 503) claim(answer.outcome !== undefined, `${says}: no outcome`)
     if (answer.retryAfter !== undefined) claim(!inDoubt(answer), `${says}: nobody knows`)
   }
   const final = answers.at(-1)
   if (final === undefined) return ['no answer']
-  claim(truthOf(final, kind, rows) !== 'lie', `${describeAnswer(final)}: with ${rows} rows`)
+  const isTrue = !STATUSES.includes(final.status) || truthOf(final, kind, rows) !== 'lie'
+  claim(isTrue, `${describeAnswer(final)}: with ${rows} rows`)
   if (final.retryAfter !== undefined) claim(rows === 0, `${rows} rows, and may be repeated`)
   if (final.status === 200) {
     const isRight = isDeepStrictEqual(final.body, kind.answer(key))
@@ -66,7 +69,8 @@ export function violationsIn(finding: Finding): string[] {
 export function truthOf(answer: Answer, kind: RequestKind, rows: number): Truth {
   if (answer.status === 200) return rows === kind.rows ? 'truth' : 'lie'
   if (answer.outcome === 'unknown') return 'unknown'
-  if (answer.outcome === 'applied') return rows > 0 ? 'truth' : 'lie'
+  // Of a statement that leaves no rows, such as SET ROLE, it may be said as well.
+  if (answer.outcome === 'applied') return rows === kind.rows && kind.doubt ? 'truth' : 'lie'
   if (answer.outcome === 'none' || answer.outcome === 'rolled_back') {
     return rows === 0 ? 'truth' : 'lie'
   }
@@ -97,11 +101,17 @@ function inDoubt({ outcome }: Answer): boolean {
   return outcome === 'unknown'
 }
 
-/** Only while the statement that decides had been sent and not been answered. The middle is counted by itself. */
+/**
+ * Only while the statement that decides had been sent and not been answered. Behind a ReadyForQuery it may have been
+ * sent into a socket that nobody read from any more. The middle is counted by itself.
+ */
 function mayBeUnknown({ kind, dialogue }: Finding): boolean {
   const phase = phaseOf(dialogue)
-  if (phase !== 'before') return phase === 'middle'
-  return dialogue.some(
-    ({ way, statement }) => way === 'toServer' && kind.doubt?.test(statement) === true
+  if (phase !== 'before' || kind.doubt === undefined) return phase === 'middle'
+  const arrived = dialogue.filter(({ way }) => way === 'toServer')
+  const passed = dialogue.filter(({ isPassed }) => isPassed)
+  return (
+    passed.at(-1)?.name === 'ReadyForQuery' ||
+    arrived.some(({ statement }) => kind.doubt?.test(statement))
   )
 }

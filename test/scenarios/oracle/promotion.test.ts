@@ -33,7 +33,7 @@ t.test('an xid of the old timeline is never taken for an answer', async t => {
 
   for (const { kind, at, key, xid, proxy, resume } of requests) {
     await assertCommitted(t, standby, xid)
-    proxy.target = standby
+    proxy.target = { host: standby.host, port: standby.port }
     const answers = await resume()
     const name = `${kind.name}, lost ${at}: ${answers.map(describeAnswer).join('; ')}`
     t.strictSame(violationsOf(answers, kind, key, await witness.rows(key)), [], name)

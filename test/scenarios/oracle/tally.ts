@@ -1,5 +1,4 @@
-import type { Cut } from '../../fixtures/proxy-connection.js'
-import type { Finding } from './experiment.js'
+import { describeRun, type Ending, type Finding } from './experiment.js'
 import { type Phase, phaseOf, truthOf } from './judge.js'
 
 interface Count {
@@ -7,15 +6,21 @@ interface Count {
   truth: number
 }
 
-type Counts = Record<Cut, Record<Phase, Count>>
+type Counts = Record<Ending, Record<Phase, Count>>
 
-const CUTS: readonly Cut[] = ['fin', 'rst']
 const PHASES: readonly Phase[] = ['before', 'middle', 'after']
 
 /** How often the first answer to a request that was cut was the truth; the others were `unknown`. */
 export class Tally {
   readonly #byKind = new Map<string, Counts>()
   readonly #all = noCounts()
+  /** Where the client had the xid, and still did not know. */
+  readonly unknown: string[] = []
+  readonly #endings: readonly Ending[]
+
+  constructor(endings: readonly Ending[]) {
+    this.#endings = endings
+  }
 
   add({ kind, cut, answers, rowsBeforeRepeat, rows, dialogue }: Finding): void {
     const [answer] = answers
@@ -23,20 +28,21 @@ export class Tally {
     const ofKind = this.#byKind.get(kind.name) ?? noCounts()
     this.#byKind.set(kind.name, ofKind)
     const phase = phaseOf(dialogue)
-    const isTrue = truthOf(answer, kind, rowsBeforeRepeat[0] ?? rows) === 'truth'
+    const truth = truthOf(answer, kind, rowsBeforeRepeat[0] ?? rows)
+    if (phase === 'middle' && truth === 'unknown') this.unknown.push(describeRun(kind, cut))
     for (const counts of [ofKind, this.#all]) {
       counts[cut.how][phase].cuts += 1
-      if (isTrue) counts[cut.how][phase].truth += 1
+      if (truth === 'truth') counts[cut.how][phase].truth += 1
     }
   }
 
   get cuts(): number {
-    return CUTS.flatMap(how => PHASES.map(phase => this.#all[how][phase].cuts)).reduce(
-      (sum, cuts) => sum + cuts
-    )
+    return this.#endings
+      .flatMap(how => PHASES.map(phase => this.#all[how][phase].cuts))
+      .reduce((sum, cuts) => sum + cuts)
   }
 
-  middle(how: Cut): Readonly<Count> {
+  middle(how: Ending): Readonly<Count> {
     return this.#all[how].middle
   }
 
@@ -46,7 +52,9 @@ export class Tally {
     return [
       title,
       ...[...this.#byKind, ['all', this.#all] as const].flatMap(([name, counts]) =>
-        CUTS.map(how => line(`${name.padEnd(38)} ${how.toUpperCase()}`, cells(counts[how])))
+        this.#endings.map(how =>
+          line(`${name.padEnd(38)} ${how.toUpperCase()}`, cells(counts[how]))
+        )
       )
     ]
   }
@@ -66,5 +74,5 @@ function cells(counts: Record<Phase, Count>): string[] {
 function noCounts(): Counts {
   const none = () => ({ cuts: 0, truth: 0 })
   const phases = () => ({ before: none(), middle: none(), after: none() })
-  return { fin: phases(), rst: phases() }
+  return { fin: phases(), rst: phases(), kill: phases() }
 }

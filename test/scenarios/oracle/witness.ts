@@ -33,6 +33,10 @@ export class Witness {
     return new Map(rows.map(({ key, count }) => [key, count]))
   }
 
+  async terminate(pid: number): Promise<void> {
+    await this.#client.query('select pg_terminate_backend($1)', [pid])
+  }
+
   /** Resolves when what these backends did is decided: asks as often as it can. */
   async untilGone(pids: readonly number[]): Promise<void> {
     for (;;) {
