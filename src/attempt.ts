@@ -2,12 +2,15 @@ import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import type { Exchange } from './client/exchange.js'
 import { ControlPart, type Part, QueryPart } from './client/parts.js'
+import type { OpenTransaction } from './open-transaction.js'
 
 /** One try to run a job. */
 export class Attempt {
   client: Client | undefined
   exchange: Exchange | undefined
   parts: readonly Part[] = []
+  /** The transaction whose BEGIN it carried. */
+  carried: OpenTransaction | undefined
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
 

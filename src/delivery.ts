@@ -74,7 +74,7 @@ export class Delivery {
     await this.#inTurn(carried => this.#beginAlone(client, carried))
     if (text !== undefined && statementKind(text).kind === 'read') return
     this.#taint(client, undefined)
-    const isInTransaction = this.#isInTransaction(client)
+    const { isInTransaction } = client
     this.#parts.account.written(isInTransaction ? 'change' : 'untracked', isInTransaction)
   }
 
@@ -138,13 +138,15 @@ export class Delivery {
   ): Promise<Result> {
     const { account, budget, session } = this.#parts
     attempt.client = client
+    attempt.carried = carried
     session.assertNothingPending()
-    const isBlock = job.block !== undefined && !this.#isInTransaction(client)
+    const isInTransaction = carried !== undefined || client.isInTransaction
+    const isBlock = job.block !== undefined && !isInTransaction
     attempt.parts = this.#assemble(client, job, carried, isBlock)
     attempt.exchange = new Exchange(attempt.parts, () => {
       if (job.leavesState) this.#taint(client, attempt)
       const effect = (isBlock && job.effectInBlock) || job.effect
-      account.written(effect, isBlock || this.#isInTransaction(client))
+      account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
       attempt.isUnanswered = account.isUnanswered
     })
@@ -174,21 +176,18 @@ export class Delivery {
   ): Part[] {
     const parts = job.parts()
     if (carried) parts.unshift(new ControlPart(carried.begin))
-    if (this.#needsEvidence(client, job)) parts.push(new EvidencePart(client.server))
+    if (this.#needsEvidence(client, job, carried !== undefined || client.isInTransaction))
+      parts.push(new EvidencePart(client.server))
     if (isBlock && job.block) parts.unshift(new ControlPart(job.block))
     if (isBlock) parts.push(new ControlPart('COMMIT'))
     return parts
   }
 
-  #needsEvidence<Result>(client: Client, job: Job<Result>): boolean {
+  #needsEvidence<Result>(client: Client, job: Job<Result>, isInTransaction: boolean): boolean {
     if (this.#parts.doubt() === undefined) return false
-    if (!this.#isInTransaction(client)) return job.effect === 'change'
+    if (!isInTransaction) return job.effect === 'change'
     if (this.#evidenceOf(client) !== undefined) return false
     return job.effect === 'change' || job.effect === 'command'
-  }
-
-  #isInTransaction(client: Client): boolean {
-    return this.transaction !== undefined || client.isInTransaction
   }
 
   #learn<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
@@ -234,7 +233,7 @@ export class Delivery {
     if (!(failure instanceof Failure) || !failure.isDisconnect || session.isEnded) return false
     if (this.#tainted?.client === attempt.client && this.#tainted?.by !== attempt) return false
     if (account.isInDoubt) return false
-    const isFirst = this.transaction?.isBegun === false
+    const isFirst = attempt.carried?.isBegun === false
     const isAlone = !session.isPendingRollback && job.isRepeatable
     if (!isFirst && !isAlone) return false
     if (!budget.take()) return false

@@ -188,3 +188,16 @@ t.test('E31: a mistake in the options of the driver stays one, and is no outage'
   t.same(asked, [])
   t.equal(engine.status().size, 0)
 })
+
+t.test('a first client that fails in its preparation takes no other with it', async t => {
+  const { engine } = openEngine(t, postgres.url, { pool_size: 3 })
+  let calls = 0
+  engine.on('first_connect', async ({ client }) => {
+    calls += 1
+    if (calls === 1) await client.query('select pg_terminate_backend(pg_backend_pid())')
+  })
+  const outcomes = await Promise.allSettled([1, 2, 3].map(() => engine.connect()))
+  t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 1)
+  for (const outcome of outcomes) if (outcome.status === 'fulfilled') outcome.value.release()
+  t.equal(calls, 2)
+})

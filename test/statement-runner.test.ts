@@ -135,3 +135,20 @@ t.test('what is no statement is refused like anything else, and holds up nothing
   t.match(engine.status(), { size: 1, generation: 0 })
   db.end()
 })
+
+t.test('COPY from a client that has no data is refused, and costs no session', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  const pid = await servedBy(db)
+  await t.rejects(db.query('copy notes from stdin'), { code: '57014' })
+  t.equal(await servedBy(db), pid)
+  const failing = db.transaction(async tx => {
+    await t.rejects(tx.query('copy notes from stdin'), { code: '57014' })
+    await t.rejects(tx.query('select 1'), { code: '25P02' })
+    throw new Error('no')
+  })
+  await t.rejects(failing, { message: 'no' })
+  t.equal(await servedBy(db), pid)
+  t.match((await db.query('select 1 x')).rows, [{ x: 1 }], 'the answers are in step')
+  db.end()
+})
