@@ -5,6 +5,7 @@ import { type DbPluginOptions, pluginOptionFaults } from './plugin-options.js'
 import { Registry } from './registry.js'
 import {
   kFailure,
+  kHasFailed,
   kHeaders,
   kReply,
   kScope,
@@ -12,9 +13,8 @@ import {
   onRequest,
   onSend,
   onSendProblem,
-  stateOf
+  scopeOf
 } from './reply-hooks.js'
-import { RequestScope } from './request-scope.js'
 import { routeConfigFaults } from './route-config.js'
 import { databaseSubject, invalidOptions, readSettings } from './settings.js'
 import './augment.js'
@@ -50,7 +50,7 @@ function ownRegistry(app: FastifyInstance & WithRegistry): Registry {
 }
 
 function addRequests(app: FastifyInstance): void {
-  for (const key of [kScope, kReply, kFailure, kHeaders]) app.decorateRequest(key, null)
+  for (const key of [kScope, kReply, kFailure, kHasFailed, kHeaders]) app.decorateRequest(key, null)
   app.decorateRequest('db', {
     getter() {
       const { [kRegistry]: registry } = this.server as WithRegistry
@@ -60,17 +60,6 @@ function addRequests(app: FastifyInstance): void {
   app.addHook('onRequest', onRequest)
   app.addHook('onRoute', onRoute)
   app.addHook('onError', onError)
-}
-
-function scopeOf(request: FastifyRequest): RequestScope {
-  const state = stateOf(request)
-  const known = state[kScope]
-  if (known !== null) return known
-  const scope = new RequestScope(request.routeOptions.config.db)
-  state[kScope] = scope
-  const reply = state[kReply]
-  if (reply) scope.endWith(reply.raw)
-  return scope
 }
 
 /** Last of the route's `onSend` hooks, so that those of other plugins still find their connection. */

@@ -3,12 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EngineError } from './errors.js'
 import { heldBack, heldBackWeb } from './held-back.js'
 import { failureReply, findEngineError, toProblem } from './http.js'
-import type { RequestScope } from './request-scope.js'
+import { RequestScope } from './request-scope.js'
+import { routeTransaction } from './route-config.js'
 
 export const kScope = Symbol('fastify-pg-engine.scope')
 export const kReply = Symbol('fastify-pg-engine.reply')
 export const kFailure = Symbol('fastify-pg-engine.failure')
 export const kHeaders = Symbol('fastify-pg-engine.headers')
+export const kHasFailed = Symbol('fastify-pg-engine.hasFailed')
 
 /** What the hooks keep on a request. */
 export interface RequestState {
@@ -18,17 +20,31 @@ export interface RequestState {
   [kFailure]: EngineError | null
   /** The reply's headers when the request began, for routes that may have to take back what was set since. */
   [kHeaders]: Readonly<Record<string, unknown>> | null
+  /** Something was thrown, whatever the application's error handler has made of it. */
+  [kHasFailed]: boolean | null
 }
 
 export function stateOf(request: FastifyRequest): RequestState {
   return request as unknown as RequestState
 }
 
+export function scopeOf(request: FastifyRequest): RequestScope {
+  const state = stateOf(request)
+  const known = state[kScope]
+  if (known !== null) return known
+  const scope = new RequestScope(request.routeOptions.config.db)
+  state[kScope] = scope
+  const reply = state[kReply]
+  if (reply) scope.endWith(reply.raw)
+  return scope
+}
+
 /** A request that never touches `req.db` costs no more than this. */
 export function onRequest(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   const state = stateOf(request)
   state[kReply] = reply
-  if (request.routeOptions.config.db?.transaction) state[kHeaders] = { ...reply.getHeaders() }
+  if (request.routeOptions.config.db?.transaction)
+    state[kHeaders] = structuredClone(reply.getHeaders())
   // A hook that ran before this one has used the database already.
   state[kScope]?.endWith(reply.raw)
   done()
@@ -42,6 +58,7 @@ export function onError(
   done: () => void
 ): void {
   const state = stateOf(request)
+  state[kHasFailed] = true
   const found = findEngineError(error)
   if (found !== undefined) {
     state[kFailure] = found
@@ -63,17 +80,38 @@ export async function onSend(
   reply: FastifyReply,
   payload: unknown
 ): Promise<unknown> {
-  const scope = stateOf(request)[kScope]
-  if (scope === null) return payload
-  const isSuccess = reply.statusCode < 400
+  const state = stateOf(request)
+  if (state[kScope] === null && !mayStillUse(request, payload)) return payload
+  const scope = scopeOf(request)
+  const status = payload instanceof Response ? payload.status : reply.statusCode
+  const isSuccess = status < 400 && !state[kHasFailed]
   if (!isSuccess) await scope.rollback()
-  if (isNodeStream(payload)) return sendStream(scope, payload, isSuccess)
+  const isHeld = isSuccess && scope.hasTransaction
+  const commit = () => commitOrTakeBack(scope, request, reply)
+  if (isNodeStream(payload)) {
+    const stream = isHeld ? heldBack(payload, commit) : payload
+    // A slow reader must not hold a connection; the stream itself may still read from it.
+    stream.once('close', () => scope.end())
+    return stream
+  }
   // A web stream ends with the reply.
-  if (payload instanceof ReadableStream) return isSuccess ? holdWeb(scope, payload) : payload
-  if (payload instanceof Response) return isSuccess ? holdResponse(scope, payload) : payload
-  if (isSuccess) await commit(scope, request, reply)
+  if (payload instanceof ReadableStream) return isHeld ? heldBackWeb(payload, commit) : payload
+  if (payload instanceof Response && payload.body !== null) {
+    return isHeld ? new Response(heldBackWeb(payload.body, commit), payload) : payload
+  }
+  if (isSuccess) await commit()
   scope.end()
   return payload
+}
+
+/** A stream may begin to use the database when the reply is under way already. */
+function mayStillUse(request: FastifyRequest, payload: unknown): boolean {
+  if (routeTransaction(request.routeOptions.config.db) === undefined) return false
+  return isStream(payload)
+}
+
+function isStream(payload: unknown): boolean {
+  return isNodeStream(payload) || payload instanceof ReadableStream || payload instanceof Response
 }
 
 /** As RFC 9457 says, in place of whatever body the error would have got. */
@@ -83,15 +121,17 @@ export async function onSendProblem(
   payload: unknown
 ): Promise<unknown> {
   const failure = stateOf(request)[kFailure]
-  if (failure === null || typeof payload !== 'string') return payload
+  // What the error handler made of it is its own affair; but an error of ours is told as one.
+  if (failure === null || reply.statusCode !== failure.statusCode || isStream(payload))
+    return payload
   const body = JSON.stringify(toProblem(failure))
   reply.header('content-type', 'application/problem+json; charset=utf-8')
   reply.header('content-length', Buffer.byteLength(body))
   return body
 }
 
-/** What was promised with the reply (a Location, an ETag, a cookie) is taken back with it. */
-async function commit(
+/** What was promised with the reply (its status, a Location, an ETag, a cookie) is taken back with it. */
+async function commitOrTakeBack(
   scope: RequestScope,
   request: FastifyRequest,
   reply: FastifyReply
@@ -99,28 +139,13 @@ async function commit(
   try {
     await scope.commit()
   } catch (error) {
-    const before = stateOf(request)[kHeaders] ?? {}
-    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
-    reply.headers(before as Record<string, string>)
+    if (!reply.raw.headersSent) {
+      const before = stateOf(request)[kHeaders] ?? {}
+      for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+      reply.code(500).headers(before as Record<string, string>)
+    }
     throw error
   }
-}
-
-/** A slow reader must not hold a connection; the stream itself may still read from it. */
-function sendStream(scope: RequestScope, payload: Readable, isSuccess: boolean): Readable {
-  const stream =
-    isSuccess && scope.hasTransaction ? heldBack(payload, () => scope.commit()) : payload
-  stream.once('close', () => scope.end())
-  return stream
-}
-
-function holdWeb(scope: RequestScope, payload: ReadableStream): ReadableStream {
-  return scope.hasTransaction ? heldBackWeb(payload, () => scope.commit()) : payload
-}
-
-function holdResponse(scope: RequestScope, payload: Response): Response {
-  if (!scope.hasTransaction || payload.body === null) return payload
-  return new Response(holdWeb(scope, payload.body), payload)
 }
 
 function isNodeStream(payload: unknown): payload is Readable {

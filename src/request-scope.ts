@@ -71,6 +71,10 @@ export class RequestScope {
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    for (const connection of this.#connections.values()) connection.end()
+    for (const connection of this.#connections.values()) {
+      // What nobody has committed until now, nobody will: the client left, or the reply was hijacked.
+      connection.endRoute('ROLLBACK').catch(() => {})
+      connection.end()
+    }
   }
 }

@@ -23,6 +23,10 @@ export class IdleList<C extends PoolClient> {
     return this.#isLifo ? this.#slots.pop() : this.#slots.shift()
   }
 
+  has(slot: Slot<C>): boolean {
+    return this.#slots.includes(slot)
+  }
+
   /** Whether the slot was idle, and now is not. */
   remove(slot: Slot<C>): boolean {
     const index = this.#slots.indexOf(slot)

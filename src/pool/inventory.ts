@@ -172,9 +172,11 @@ export class Inventory<C extends PoolClient> {
   #whenEmpty(timeout: number): Promise<void> {
     return new Promise(resolve => {
       const timer = this.#parts.clock.setTimer(timeout, resolve)
+      const others = this.#onEmpty
       this.#onEmpty = () => {
         timer.cancel()
         resolve()
+        others?.()
       }
     })
   }
@@ -199,6 +201,8 @@ export class Inventory<C extends PoolClient> {
   #sweep(): void {
     const { capacity, clock } = this.#parts
     for (const slot of this.#idle.toArray()) {
+      // A listener may have taken it meanwhile.
+      if (!this.#idle.has(slot)) continue
       const unfit = this.unfitness(slot)
       if (unfit !== undefined) {
         this.discard(slot, unfit, slot.client?.lost)

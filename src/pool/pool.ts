@@ -140,7 +140,7 @@ export class Pool<C extends PoolClient> {
 
   /** Takes the client out of the pool for good: its place is free at once, and its return closes it. */
   detach(lease: Lease<C>): void {
-    if (lease.isReturned || lease.isDetached) return
+    if (lease.isReturned || lease.isDetached || lease.slot.client === undefined) return
     lease.isDetached = true
     this.#inventory.detach(lease.slot)
     this.#hooks.detach(lease.client)

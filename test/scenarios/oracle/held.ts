@@ -7,7 +7,7 @@ import type { TestProxy } from '../../fixtures/proxy.js'
 import { listen } from './app.js'
 import { type Answer, askObediently } from './client.js'
 import { isXid } from './judge.js'
-import { RESOLVES_DOUBT, type RequestKind } from './kinds.js'
+import type { RequestKind } from './kinds.js'
 import { watched } from './watchdog.js'
 
 /** Where the request is held: ahead of what has its effects committed, or of what says that they are. */
@@ -67,7 +67,7 @@ async function holdCommit(conversation: Conversation, kind: RequestKind): Promis
   )
   const told = reached(conversation, { way: 'toClient', side: 'after', message: isXid }, () => {})
   await commit
-  if (RESOLVES_DOUBT) await told
+  await told
   connection.freeze('toClient')
 }
 

@@ -9,6 +9,14 @@ const OK: Answer = { status: 200, retryAfter: undefined, body: { done: true }, o
 const refused: Answer = { status: 503, retryAfter: '1', body: {}, outcome: 'rolled_back' }
 const unknown: Answer = { ...refused, retryAfter: undefined, outcome: 'unknown' }
 
+const sent: ProtocolMessage = {
+  way: 'toServer',
+  name: 'Parse',
+  detail: '',
+  statement: 'insert into effects',
+  isPassed: true
+}
+
 function finding(parts: Partial<Finding>): Finding {
   const cut = { way: 'toServer', side: 'before', message: 1, how: 'fin' } as const
   const nothing = { answers: [OK], rowsBeforeRepeat: [], dialogue: [], later: [] }
@@ -18,8 +26,8 @@ function finding(parts: Partial<Finding>): Finding {
 t.test('what keeps every promise is not blamed', async t => {
   const fine: Partial<Finding>[] = [
     {},
-    { answers: [unknown], rows: 0 },
-    { answers: [unknown], rows: 1 },
+    { answers: [unknown], rows: 0, dialogue: [sent] },
+    { answers: [unknown], rows: 1, dialogue: [sent] },
     { answers: [refused, OK], rowsBeforeRepeat: [0] },
     { answers: [{ ...unknown, outcome: 'applied' }] },
     { answers: [{ ...unknown, outcome: 'none' }], rows: 0 },
@@ -51,6 +59,7 @@ t.test('each broken promise is found', async t => {
     [{ answers: [{ ...unknown, status: 0 }] }, /neither success nor 503/],
     [{ answers: [{ ...OK, body: [] }] }, /a wrong answer/],
     [{ answers: [] }, /no answer/],
+    [{ answers: [unknown] }, /nothing was in doubt/],
     [{ isCut: false }, /has not come to the cut/],
     [{ later: [[row]] }, /without the role/]
   ]

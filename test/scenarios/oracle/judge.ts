@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ProtocolMessage } from '../../fixtures/protocol-messages.js'
 import { type Answer, describeAnswer } from './client.js'
 import type { Finding } from './experiment.js'
-import { RESOLVES_DOUBT, type RequestKind, SEEN_WITHOUT_ROLE } from './kinds.js'
+import { type RequestKind, SEEN_WITHOUT_ROLE } from './kinds.js'
 
 /**
  * How far the request had come when its connection was cut: `before` the xid of its effects had arrived, after it
@@ -60,9 +60,8 @@ export function violationsIn(finding: Finding): string[] {
   const seen = [dialogue, ...later].flat().filter(({ name }) => name === 'DataRow')
   const hasRole = !seen.some(({ detail }) => detail.includes(SEEN_WITHOUT_ROLE))
   claim(hasRole, 'a read ran without the role that its connection had set')
-  if (RESOLVES_DOUBT && answers.some(inDoubt)) {
-    claim(mayBeUnknown(finding), 'unknown, and nothing was in doubt')
-  }
+  const isFair = !answers.some(inDoubt) || mayBeUnknown(finding)
+  claim(isFair, 'unknown, and nothing was in doubt')
   return broken
 }
 

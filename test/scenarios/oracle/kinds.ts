@@ -1,4 +1,4 @@
-/** The part of `req.db` that the requests use. Said here, so that they can be written before the engine has all of it. */
+/** The part of `req.db` that the requests use. */
 interface Queryable {
   query(statement: Statement): Promise<{ rows: unknown[] }>
 }
@@ -184,16 +184,4 @@ function verified(kind: RequestKind): RequestKind {
   return { ...kind, name: `${kind.name}, verified`, isVerified: true }
 }
 
-type KindName = keyof typeof KINDS
-
-/** Those whose API the engine has. A kind that lands is to be added here; in the end this is all of them. */
-const ENABLED: readonly KindName[] = Object.keys(KINDS) as KindName[]
-
-/**
- * Whether the engine finds out what became of a COMMIT whose answer was lost. Until it does, any answer may be
- * `unknown`. To be set once it does: then it must know in 99 of 100 cases once it has an xid, and always where
- * nothing was in doubt.
- */
-export const RESOLVES_DOUBT: boolean = true
-
-export const enabledKinds: readonly RequestKind[] = ENABLED.map(name => KINDS[name])
+export const ALL_KINDS: readonly RequestKind[] = Object.values(KINDS)

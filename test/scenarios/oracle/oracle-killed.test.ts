@@ -1,6 +1,6 @@
 import t from 'tap'
-import { enabledKinds } from './kinds.js'
+import { ALL_KINDS } from './kinds.js'
 import { consultOracle } from './oracle.js'
 
-const kinds = enabledKinds.filter(({ isVerified }) => !isVerified)
+const kinds = ALL_KINDS.filter(({ isVerified }) => !isVerified)
 await consultOracle(t, kinds, ['kill'])

@@ -4,7 +4,7 @@ import { startStandby } from '../../fixtures/standby.js'
 import { describeAnswer } from './client.js'
 import { assertCommitted, holdRequest, nextXid, useXids } from './held.js'
 import { violationsOf } from './judge.js'
-import { KINDS, RESOLVES_DOUBT, SCHEMA } from './kinds.js'
+import { KINDS, SCHEMA } from './kinds.js'
 import { Witness } from './witness.js'
 
 const primary = await startPostgres(t)
@@ -37,6 +37,6 @@ t.test('an xid of the old timeline is never taken for an answer', async t => {
     const answers = await resume()
     const name = `${kind.name}, lost ${at}: ${answers.map(describeAnswer).join('; ')}`
     t.strictSame(violationsOf(answers, kind, key, await witness.rows(key)), [], name)
-    if (RESOLVES_DOUBT) t.equal(answers[0]?.outcome, 'unknown', name)
+    t.equal(answers[0]?.outcome, 'unknown', name)
   }
 })

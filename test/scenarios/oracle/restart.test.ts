@@ -5,7 +5,7 @@ import { startPostgres } from '../../fixtures/postgres.js'
 import { listen } from './app.js'
 import { type Answer, askObediently, describeAnswer } from './client.js'
 import { truthOf, violationsOf } from './judge.js'
-import { enabledKinds, type RequestKind, SCHEMA } from './kinds.js'
+import { ALL_KINDS, type RequestKind, SCHEMA } from './kinds.js'
 import { Witness } from './witness.js'
 
 const RESTARTS = 20
@@ -15,7 +15,7 @@ const SUCCESSES = 50
 
 const postgres = await startPostgres(t)
 await postgres.admin(SCHEMA)
-const kinds = enabledKinds.filter(({ rows, isVerified }) => rows > 0 && !isVerified)
+const kinds = ALL_KINDS.filter(({ rows, isVerified }) => rows > 0 && !isVerified)
 
 t.test(`no row is lost or doubled when the server is restarted ${RESTARTS} times`, async t => {
   const { app, url } = await listen(named(postgres.url, 'load'), kinds, { isVerified: true })
