@@ -46,7 +46,8 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     this.#transactions = new Transactions(host, {
       session: this.#session,
       delivery: this.#delivery,
-      runner: this.#runner
+      runner: this.#runner,
+      isReadOnly
     })
   }
 

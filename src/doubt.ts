@@ -87,10 +87,10 @@ function judge(row: readonly unknown[], evidence: Evidence): DoubtVerdict | 'in 
   if (systemIdentifier !== server.systemIdentifier || timeline !== evidence.timeline)
     return 'unknown'
   if (startedAt !== server.startedAt || (statisticsSince ?? '') !== server.statisticsSince) {
-    // The server went down in between. What recovery has not read is undone, and its transaction id may be somebody
-    // else's now; what it has read is known for what it was. Statistics alone may also have been reset by a person.
-    if (isAtRecovery !== true) return 'unknown'
-    if (isBehind !== true) return startedAt === server.startedAt ? 'unknown' : 'aborted'
+    // The server went down in between, and may have crashed: a transaction that recovery has not read is undone, and its
+    // id may be somebody else's now. Only the log's end before it proves that. Statistics alone a person may have reset.
+    const isUndone = isAtRecovery === true && isBehind !== true && startedAt !== server.startedAt
+    return isUndone ? 'aborted' : 'unknown'
   }
   if (status === 'committed' || status === 'aborted' || status === 'in progress') return status
   return 'unknown'

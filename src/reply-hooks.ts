@@ -24,7 +24,7 @@ export interface RequestState {
   [kHasFailed]: boolean | null
 }
 
-export function stateOf(request: FastifyRequest): RequestState {
+function stateOf(request: FastifyRequest): RequestState {
   return request as unknown as RequestState
 }
 

@@ -62,6 +62,7 @@ export class StatementRunner implements TransactionHost {
       text: configs.map(({ text }) => text).join('; '),
       effect: isRead ? 'read' : 'change',
       block: this.#promisesReadOnly() ? 'BEGIN READ ONLY' : 'BEGIN',
+      effectInBlock: this.#promisesReadOnly() ? 'read' : undefined,
       isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
       leavesState: kinds.some(({ kind }) => kind === 'other'),
       parts: () => configs.map(config => new QueryPart(config, undefined)),

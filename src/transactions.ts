@@ -19,6 +19,8 @@ export interface TransactionsParts {
   readonly session: Session
   readonly delivery: Delivery
   readonly runner: StatementRunner
+  /** Every transaction is READ ONLY: the route promises not to write. */
+  readonly isReadOnly: boolean
 }
 
 /** Which transaction a connection is in: one at a time, of a function's or of the whole route. */
@@ -38,14 +40,15 @@ export class Transactions {
     fn: (transaction: Transaction) => Promise<Result>,
     options: TransactionOptions
   ): Promise<Result> {
-    const { delivery, runner, session } = this.#parts
+    const { delivery, isReadOnly, runner, session } = this.#parts
     const { retries = 0 } = options
-    const begin = beginText(options)
+    const readOnly = isReadOnly || options.readOnly === true
+    const begin = beginText(readOnly ? { ...options, readOnly } : options)
     assertRetries(retries)
     runner.assertUsable()
     if (this.#route) return savepoint(this.#route, fn, options)
     if (delivery.transaction !== undefined || session.isInTransaction) throw overlapping()
-    return withRetries(() => this.#once(fn, begin, options.readOnly ?? false), {
+    return withRetries(() => this.#once(fn, begin, readOnly), {
       retries,
       random: Math.random,
       budget: this.#host.budget,

@@ -26,7 +26,7 @@ function coded(code: string): Error {
 t.test('an attempt that was not made has submitted nothing and learned nothing', async t => {
   const attempt = new Attempt()
   t.match(attempt, { isSubmitted: false, tag: undefined, evidence: undefined })
-  t.match(attempt, { wasTainted: false })
+  t.match(attempt, { carried: undefined, isUnanswered: false })
   t.equal(attempt.wasStoppedBeforeCommit(coded('57P01')), false)
   t.doesNotThrow(() => attempt.finish())
 })

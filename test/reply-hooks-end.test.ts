@@ -78,11 +78,11 @@ t.test('one that leaves while a statement runs is rolled back behind it', async 
   let failed: unknown
   const { app, port } = await serve(t, async ({ db }, reply) => {
     await db.query(INSERT)
-    const running = db.query("select pg_sleep(60), 'behind it'")
-    await once(reply.raw, 'close')
-    await running.catch(error => {
+    const running = db.query("select pg_sleep(60), 'behind it'").catch(error => {
       failed = error
     })
+    await once(reply.raw, 'close')
+    await running
     await t.rejects(db.query(INSERT), { code: 'FST_DB_CONNECTION_CLOSED' })
     return { ok: true }
   })

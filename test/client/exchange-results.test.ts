@@ -80,13 +80,13 @@ t.test('results and errors are those of pg, also in company', async t => {
   const { ours, theirs } = await openBoth(t)
   const begin = new ControlPart('BEGIN')
   for (const [config, values] of STATEMENTS) {
-    await theirs.query('savepoint a').catch(() => {})
     const expected = await answer(
       theirs.query({ ...config, queryMode: 'extended' } as never, values)
     )
+    if (config.text.startsWith('insert')) await postgres.admin('delete from notes where id = 3')
     t.strictSame(await answer(run(ours, config, values)), expected, config.text)
     t.equal(ours.raw.getTransactionStatus(), theirs.getTransactionStatus(), config.text)
-    if (ours.isInTransaction || /^(insert|begin)/.test(config.text)) continue
+    if (ours.isInTransaction || /^(insert|create|begin)/.test(config.text)) continue
     const part = new QueryPart(config, values)
     const parts = [begin, part, new EvidencePart(undefined), new ControlPart('ROLLBACK')]
     const inCompany = ours.run(new Exchange(parts, () => {})).then(() => part.result)

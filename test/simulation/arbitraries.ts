@@ -26,6 +26,7 @@ const faults: fc.Arbitrary<FaultRates> = fc.record({
   listenerThrows: rate,
   listenerAborts: rate,
   listenerPings: rate,
+  slowConnects: rate,
   slow: rate
 })
 

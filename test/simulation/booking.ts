@@ -10,6 +10,9 @@ import type { SimulatedClient } from './client.js'
  */
 export type BookingState = 'arriving' | 'waiting' | 'offered' | 'gone'
 
+/** How many dead clients a checkout is offered before it is told so: `design.md` §5, 4. */
+export const TRIES = 3
+
 /** One checkout, as the world remembers it. */
 export class Booking {
   /** Order of arrival. */
@@ -38,6 +41,11 @@ export class Booking {
     this.arrivedAt = arrivedAt
     this.deadline = deadline
     this.controller = controller
+  }
+
+  /** Whether it is to be given no idle client: a silent one casts doubt on all, and the last try is not for an old one. */
+  get wantsFresh(): boolean {
+    return this.doubted !== undefined || this.tries === TRIES - 1
   }
 
   isExpected(error: unknown): boolean {

@@ -67,16 +67,17 @@ export class Checkouts {
     const { line } = books
     const { maxWaiting, timeout } = books.options.pool
     const hasRoom = books.size < books.limits.limit
+    const waiting = line.waiting.length - books.connecting
     if (books.isClosed) {
       books.took('admit: refused, pool closed')
       line.leave(booking, EngineClosedError)
     } else if (booking.controller?.signal.aborted) {
       books.took('admit: refused, aborted before')
       line.leave(booking, booking.controller.signal.reason)
-    } else if (!hasRoom && timeout === 0) {
+    } else if (!hasRoom && timeout === 0 && waiting >= 0) {
       books.took('admit: refused, timeout 0')
       line.leave(booking, PoolTimeoutError)
-    } else if (!hasRoom && line.waiting.length - books.connecting >= maxWaiting) {
+    } else if (!hasRoom && timeout > 0 && waiting >= maxWaiting) {
       books.took('admit: refused, too many wait')
       line.leave(booking, OverloadedError)
     } else {

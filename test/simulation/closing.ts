@@ -1,7 +1,7 @@
 import { PingTimeoutError } from '../../src/disconnect.js'
 import { EngineClosedError } from '../../src/errors.js'
 import type { CloseReason } from '../../src/events.js'
-import type { Booking } from './booking.js'
+import { type Booking, TRIES } from './booking.js'
 import type { Books } from './books.js'
 import type { SimulatedClient } from './client.js'
 import { verdictOf } from './fates.js'
@@ -26,7 +26,7 @@ export function noteClose(books: Books, client: SimulatedClient, reason: CloseRe
 
 /** A ping has ended whose client was closed by force meanwhile. */
 export function notePingOfClosed(books: Books, booking: Booking, error: unknown): void {
-  const isLast = error !== undefined && booking.tries + 1 >= 3
+  const isLast = error !== undefined && booking.tries + 1 >= TRIES
   const isOwn = error !== undefined && verdictOf(error).failure !== 'disconnect'
   books.line.leave(booking, isLast || isOwn ? error : EngineClosedError)
 }
@@ -49,7 +49,7 @@ function isJustified(books: Books, client: SimulatedClient, reason: CloseReason)
       return stage !== 'arrived' && now > birth.expiresAt
     case 'overflow':
       return (
-        state === 'idle' &&
+        (state === 'idle' || (state === 'returning' && books.options.pool.isNullPool)) &&
         books.size > books.limits.keep &&
         now - client.idleSince >= books.limits.linger
       )

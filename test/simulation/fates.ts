@@ -27,10 +27,10 @@ export interface Fate<Outcome extends string> {
 export type ConnectOutcome = 'ok' | 'fails' | 'hangs' | 'dead'
 export type PingOutcome = 'ok' | 'fails' | 'hangs' | 'misjudged' | 'generation'
 export type ResetOutcome = 'none' | 'ok' | 'fails' | 'hangs'
-export type ListenerOutcome = 'ok' | 'disconnect' | 'throws' | 'aborts'
+export type ListenerOutcome = 'ok' | 'disconnect' | 'throws' | 'aborts' | 'abortsAndThrows'
 
 const DELAYS = [1, 5, 10, 25, 50, 100, 200, 400]
-/** A slow reply takes this long on average; a slow close of a socket too. */
+/** Of each, one stream says what happens, and the next how long it takes. */
 const STREAMS = {
   connect: 1,
   ping: 3,
@@ -87,7 +87,8 @@ export class Fates {
   listener(): ListenerOutcome {
     const at = this.#next('listener')
     const { listenerAborts, listenerThrows } = this.#rates
-    if (at > 1 - listenerAborts) return 'aborts'
+    if (at > 1 - listenerAborts / 2) return 'aborts'
+    if (at > 1 - listenerAborts) return 'abortsAndThrows'
     if (at >= listenerThrows) return 'ok'
     return at < listenerThrows / 2 ? 'disconnect' : 'throws'
   }
@@ -104,7 +105,7 @@ export class Fates {
 
   /** How far the loss of a session reaches, if somebody is told of it by a ping. */
   killScope(): Scope {
-    return this.#next('kill') < 0.5 ? 'client' : 'generation'
+    return this.#next('kill') < 0.3 ? 'client' : 'generation'
   }
 
   #next(what: keyof typeof STREAMS): number {
@@ -114,7 +115,7 @@ export class Fates {
 
   #delay(what: keyof typeof STREAMS): number {
     const at = draw(this.#seed, STREAMS[what] + 1, this.#counts[what])
-    const { slow } = this.#rates
+    const slow = what === 'connect' ? this.#rates.slowConnects : this.#rates.slow
     if (at >= slow) return 0
     return DELAYS[Math.floor((at / slow) * DELAYS.length)] ?? 0
   }

@@ -64,11 +64,9 @@ function claimantOf(books: Books, client: SimulatedClient, act: Act): Booking | 
     return claimant
   }
   if (books.newcomer) return claimOfNewcomer(books, client, act)
+  if (stage === 'none') return claimOfWaiter(books, client)
   const first = books.line.takeFirst()
-  if (stage === 'none') {
-    assertIdleOrder(books, client)
-    books.took('serve: idle client for a waiter')
-  } else if (stage === 'arrived') {
+  if (stage === 'arrived') {
     books.took('connect ok: lent to a waiter')
     if (first?.doubted !== undefined) books.took('doubt: dispelled by a fresh client')
   } else if (act === 'lend') books.took('supply: lent to a waiter')
@@ -76,10 +74,23 @@ function claimantOf(books: Books, client: SimulatedClient, act: Act): Booking | 
   return first
 }
 
+/** An idle client is for the first who wants no fresh one. */
+function claimOfWaiter(books: Books, client: SimulatedClient): Booking | undefined {
+  const first = books.line.takeFirstForIdle()
+  assertIdleOrder(books, client)
+  books.took('serve: idle client for a waiter')
+  if (first) return first
+  const fresh = books.line.takeFirst()
+  if (fresh) {
+    books.violate('who wants a fresh client gets no idle one', `checkout ${fresh.number}`)
+  }
+  return fresh
+}
+
 /** Who arrives takes an idle client only if nobody waits who would have taken it. */
 function claimOfNewcomer(books: Books, client: SimulatedClient, act: Act): Booking | undefined {
   const { line, newcomer } = books
-  const overtaken = line.waiting.find(booking => booking.doubted === undefined)
+  const overtaken = line.waiting.find(booking => !booking.wantsFresh)
   if (overtaken) {
     books.violate(
       'first come, first served',

@@ -33,6 +33,9 @@ export function simulatedHooks(
       meddle()
     },
     softInvalidate: client => {
+      if (client.state !== 'lent' && client.state !== 'closed') {
+        books.violate('hooks are told', `client ${client.number}, ${client.state}, is soft`)
+      }
       client.isSoft = true
       books.took('soft invalidation')
     },
@@ -66,26 +69,35 @@ function noteCheckout(books: Books, fates: Fates, meddler: Meddler, client: Simu
   const { stage } = client
   const booking = offer(books, client, 'lend')
   const outcome = fates.listener()
-  if (outcome === 'aborts' && booking?.isWatched && booking.controller) {
-    books.took('listener called the checkout off')
-    meddler.abort(booking)
-    books.trigger(client)
-    books.putIdle(client)
-    client.stage = stage === 'arrived' ? stage : 'verified'
-    return
-  }
-  if (outcome === 'disconnect' || outcome === 'throws') {
-    const failure = outcome === 'disconnect' ? outcome : 'statement'
+  const isCalledOff = outcome === 'aborts' || outcome === 'abortsAndThrows'
+  if (isCalledOff && booking?.controller) callOff(books, meddler, booking)
+  if (outcome === 'disconnect' || outcome === 'throws' || outcome === 'abortsAndThrows') {
+    const failure = outcome === 'throws' ? 'statement' : 'disconnect'
     client.stage = 'refusedByListener'
     client.failure = new SimulatedError('thrown by a listener', failure, 'none')
     books.faults.add('listener threw')
     throw client.failure
+  }
+  if (booking?.state === 'gone') {
+    // Nobody gets it, and it comes back unused, as alive as it was.
+    books.trigger(client)
+    books.counts.returns += 1
+    client.state = 'returning'
+    client.stage = stage === 'arrived' ? stage : 'verified'
+    return
   }
   client.state = 'lent'
   books.counts.lent += 1
   if (booking === undefined) return
   booking.state = 'gone'
   booking.expectedClient = client
+}
+
+/** The signal is heard at once by a checkout that has taken time, and by another only if it comes to that. */
+function callOff(books: Books, meddler: Meddler, booking: Booking): void {
+  books.took('listener called the checkout off')
+  if (booking.isWatched) meddler.abort(booking)
+  else booking.controller?.abort(new SimulatedError('aborted', 'statement', 'none'))
 }
 
 function noteCheckin(books: Books, client: SimulatedClient | undefined): void {

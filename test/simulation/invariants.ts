@@ -45,7 +45,7 @@ export function checkQuiet(world: World): void {
   }
 }
 
-/** What could serve a waiter, does. Only who doubts a generation may be left waiting beside idle clients of it. */
+/** What could serve a waiter, does. Only who wants a fresh client may be left waiting beside idle ones. */
 function checkWakeUps({ books }: World): void {
   const { waiting } = books.line
   if (waiting.length === 0) return
@@ -53,7 +53,7 @@ function checkWakeUps({ books }: World): void {
     const detail = `${waiting.length} wait, ${books.connecting} connect, and there is room`
     books.violate('no lost wake-up', detail)
   }
-  if (books.count('idle') > 0 && waiting.some(booking => booking.doubted === undefined)) {
+  if (books.count('idle') > 0 && waiting.some(booking => !booking.wantsFresh)) {
     books.violate('no lost wake-up', `${waiting.length} wait beside an idle client`)
   }
 }
@@ -63,6 +63,9 @@ function checkClients({ books, clock }: World): void {
   const now = clock.now()
   let isLingering = false
   for (const client of books.open) {
+    if (client.state === 'returning') {
+      books.violate('slots are conserved', `client ${client.number} came back, and is nowhere`)
+    }
     if (client.state !== 'idle') continue
     const { birth, number } = client
     if (birth.generation !== books.generation) {

@@ -1,8 +1,5 @@
 import { EngineClosedError } from '../../src/errors.js'
-import type { Booking } from './booking.js'
-
-/** How many dead clients a checkout is offered before it is told so: `design.md` §5, 4. */
-const TRIES = 3
+import { type Booking, TRIES } from './booking.js'
 
 /** The checkouts that wait, as they must stand by the rules: in order of arrival. */
 export class Line {
@@ -14,6 +11,11 @@ export class Line {
     if (booking.state === 'gone') return
     if (this.isClosed) {
       this.leave(booking, EngineClosedError)
+      return
+    }
+    const signal = booking.controller?.signal
+    if (signal?.aborted) {
+      this.leave(booking, signal.reason)
       return
     }
     booking.state = 'waiting'
@@ -34,6 +36,12 @@ export class Line {
   /** Who is first, and will not wait any longer. */
   takeFirst(): Booking | undefined {
     return this.waiting.shift()
+  }
+
+  /** Who is first of those who take an idle client, and will not wait any longer. */
+  takeFirstForIdle(): Booking | undefined {
+    const index = this.waiting.findIndex(booking => !booking.wantsFresh)
+    return index === -1 ? undefined : this.waiting.splice(index, 1)[0]
   }
 
   /** A client turned out to be dead: back in line, or refused after the last try. Whether that was it. */

@@ -60,7 +60,9 @@ export class Loans {
   putBack(loan: Loan): void {
     const books = this.#books
     const { client } = loan
+    loan.isReturned = true
     this.lent.splice(this.lent.indexOf(loan), 1)
+    this.returned.push(loan)
     if (client.state === 'lent') {
       books.took('put back')
       books.trigger(client)

@@ -38,7 +38,7 @@ export interface Operation {
 
 export const QUIET = 4
 
-const PERIODS = [1, 3, 10, 25, 50, 100, 100, 200, 300, 1000]
+const PERIODS = [1, 3, 10, 25, 50, 100, 100, 200, 300, 500, 500, 1000]
 const DEADLINES = [1, 10, 50, 100, 200, 400, 1000, -5]
 
 /** Does the step, if there is something to be done; time passes elsewhere. */
@@ -75,7 +75,9 @@ export function perform(world: World, { kind, a, b }: Operation): boolean {
         world.loans.detach(loan)
       )
     case 'soften':
-      return to(world.loans.lent, a, loan => world.loans.soften(loan))
+      return to(b % 4 ? world.loans.lent : world.loans.returned.slice(-4), a, loan =>
+        world.loans.soften(loan)
+      )
     case 'killIdle':
       return to(killable(world, true), a, client => world.kill(client))
     case 'killBusy':

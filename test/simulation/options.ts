@@ -16,7 +16,8 @@ export interface FaultRates {
   readonly listenerAborts: number
   /** A listener of `close` or `checkin` has the pool checked, which takes an idle client. */
   readonly listenerPings: number
-  /** The share of what does not take its time; the rest happens at once. */
+  /** The share of connects, and of all else, that takes its time; the rest happens at once. */
+  readonly slowConnects: number
   readonly slow: number
 }
 
@@ -32,6 +33,7 @@ export const NO_FAULTS: FaultRates = {
   listenerThrows: 0,
   listenerAborts: 0,
   listenerPings: 0,
+  slowConnects: 0,
   slow: 0
 }
 

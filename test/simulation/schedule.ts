@@ -46,21 +46,29 @@ export function drawOptions(random: Random): WorldOptions {
   if (theme < 0.15)
     return { ...rest, pool: { ...pool, ...IDLE }, faults: { ...faults, ...BRITTLE } }
   if (theme < 0.3) return { ...rest, pool: { ...pool, ...IDLE }, faults: { ...faults, ...SLOW } }
+  if (theme < 0.36) {
+    return { ...rest, pool: { ...pool, ...LINGERING }, faults: { ...faults, ...CURIOUS } }
+  }
   return { ...rest, pool, faults }
 }
 
-/** Themes for what takes several idle clients, or a moment while one is verified: rare in just any world. */
+/** Themes for what takes several idle clients, a moment while one is verified, or much overflow: rare elsewhere. */
 const IDLE = { poolSize: 5, isPrePing: true, isNullPool: false, window: 0 }
 const BRITTLE = {
   connectFails: 0,
   connectHangs: 0,
-  arrivesDead: 0,
+  arrivesDead: 0.2,
   pingFails: 0.95,
+  slowConnects: 0.95,
+  slow: 0.2,
   pingHangs: 0,
   resetFails: 0,
   resetHangs: 0
 }
 const SLOW = { pingFails: 0, pingHangs: 0, slow: 0.95 }
+
+const LINGERING = { poolSize: 1, maxOverflow: -1, isNullPool: false, idleTimeout: 50, timeout: 200 }
+const CURIOUS = { listenerPings: 0.6 }
 
 function drawAnyOptions(random: Random): WorldOptions {
   const isNullPool = random.chance(0.03)
@@ -146,6 +154,7 @@ function drawFaults(random: Random): FaultRates {
     listenerThrows: random.pick([0, 0, 0.1]),
     listenerAborts: random.pick([0, 0, 0.2]),
     listenerPings: random.pick([0, 0, 0.3]),
+    slowConnects: random.pick([0.2, 0.5, 0.9]),
     slow: random.pick([0.2, 0.5, 0.9])
   }
 }

@@ -68,6 +68,7 @@ export const TRANSITIONS = [
   'invalidate: raises the generation',
   'invalidate: late failure ignored',
   'invalidate: idle client closed',
+  'idle loss: this session only',
   'idle loss: single',
   'idle loss: second, whole generation',
   'loss in use: noted',

@@ -6,6 +6,7 @@ export type Invariant =
   | 'nobody waits past the deadline'
   | 'nobody is refused without cause'
   | 'no lost wake-up'
+  | 'who wants a fresh client gets no idle one'
   | 'no unfit client is handed out'
   | 'nobody is handed an unverified client'
   | 'no needless ping'

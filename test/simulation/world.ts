@@ -69,8 +69,10 @@ export class World {
     const { books } = this
     const error = new SimulatedError('killed', 'disconnect', this.fates.killScope())
     books.faults.add(`killed while ${client.state}`)
-    if (client.state === 'idle' && client.stage === 'none') this.#noteIdleLoss(client)
-    else books.took('loss in use: noted')
+    if (client.state === 'idle' && client.stage === 'none') {
+      if (error.verdict.scope === 'generation') this.#noteIdleLoss(client)
+      else books.took('idle loss: this session only')
+    } else books.took('loss in use: noted')
     client.lose(error)
   }
 

@@ -14,8 +14,8 @@ export const DISPATCHER: readonly Change[] = [
   },
   {
     name: 'nothing is opened when capacity is free',
-    find: 'this.supply(slot)\n    }\n    this.#openForWaiters()',
-    replace: 'this.supply(slot)\n    }'
+    find: '    this.#openForWaiters()\n  }\n\n  onOpened(slot',
+    replace: '  }\n\n  onOpened(slot'
   },
   {
     name: 'a client is lent as it arrives, dead or of an old generation',
@@ -133,6 +133,11 @@ export const DISPATCHER: readonly Change[] = [
     replace: 'checkout.reject(error)'
   },
   {
+    name: 'who is called off by a listener takes the client along',
+    find: 'if (checkout.isSettled) {\n      hooks.checkin(client)',
+    replace: 'if (false) {\n      hooks.checkin(client)'
+  },
+  {
     name: 'pings are not counted',
     find: 'counters.pings += 1',
     replace: ''
@@ -144,9 +149,8 @@ export const DISPATCHER: readonly Change[] = [
   },
   {
     name: 'the capacity that a leaver’s dead client leaves is nobody’s',
-    find: 'if (checkout.isSettled || checkout.doubtedGeneration === undefined) this.serve()',
-    replace:
-      'if (checkout.isSettled) return\n    if (checkout.doubtedGeneration === undefined) this.serve()'
+    find: 'if (!checkout.isSettled) this.#wait(checkout)\n    this.serve()',
+    replace: 'if (checkout.isSettled) return\n    this.#wait(checkout)\n    this.serve()'
   },
   {
     name: 'who has left waits again after a failed ping',

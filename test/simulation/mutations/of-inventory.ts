@@ -98,6 +98,11 @@ export const INVENTORY: readonly Change[] = [
     replace: ''
   },
   {
+    name: 'the sweep closes what a listener has taken',
+    find: 'if (!this.#idle.has(slot)) continue',
+    replace: ''
+  },
+  {
     name: 'the sweep leaves overflow',
     find: 'clock.now() - slot.idleSince >= capacity.linger',
     replace: 'clock.now() - slot.idleSince > capacity.linger'

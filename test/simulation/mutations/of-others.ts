@@ -45,6 +45,24 @@ export const OTHERS: readonly Mutation[] = [
     replace: 'if (true) {'
   },
   {
+    name: 'who doubts a generation is sent to the next silent client of it',
+    file: 'checkout.ts',
+    find: 'return this.doubtedGeneration !== undefined || this',
+    replace: 'return this'
+  },
+  {
+    name: 'the last try is for an old client',
+    file: 'checkout.ts',
+    find: ' || this.tries === MAX_TRIES - 1',
+    replace: ''
+  },
+  {
+    name: 'an abort by a listener that throws is not heard',
+    file: 'checkout.ts',
+    find: 'if (signal.aborted) this.#onAbort()',
+    replace: ''
+  },
+  {
     name: 'a settled checkout keeps its timer',
     file: 'checkout.ts',
     find: 'this.#timer?.cancel()',

@@ -4,8 +4,8 @@ import type { Change } from './mutation.js'
 export const POOL: readonly Change[] = [
   {
     name: 'a second return counts',
-    find: 'if (lease.isReturned) return\n    lease.isReturned = true',
-    replace: 'lease.isReturned = true'
+    find: 'if (lease.isReturned) return\n    lease.isReturned = true\n    const { slot, client }',
+    replace: 'lease.isReturned = true\n    const { slot, client }'
   },
   {
     name: 'detach does not free the place',
@@ -49,8 +49,28 @@ export const POOL: readonly Change[] = [
   },
   {
     name: 'a second idle loss is as good as the first',
-    find: 'if (this.#idleLosses.add(slot.generation)) this.invalidate(error, slot.generation)\n    else this',
-    replace: 'this'
+    find: 'if (isServer && this.#idleLosses.add(slot.generation)) this',
+    replace: 'if (!isServer) this'
+  },
+  {
+    name: 'the loss of one session counts as a loss of the server',
+    find: 'if (isServer && this.#idleLosses',
+    replace: 'if (this.#idleLosses'
+  },
+  {
+    name: 'a client that was closed by force can be detached',
+    find: ' || lease.slot.client === undefined',
+    replace: ''
+  },
+  {
+    name: 'the place of what is put back unfit is nobody’s',
+    find: 'this.#inventory.discard(slot, unfit, client.lost)\n    this.#dispatcher.serve()',
+    replace: 'this.#inventory.discard(slot, unfit, client.lost)'
+  },
+  {
+    name: 'a soft invalidation after the return hits the next borrower',
+    find: 'if (lease.isReturned || lease.isDetached) return\n    lease.slot.isSoft',
+    replace: 'lease.slot.isSoft'
   },
   {
     name: 'a closed pool takes checkouts',
