@@ -67,30 +67,6 @@ async function giveOut(written: readonly Written[]): Promise<string[]> {
   return wanted.filter(xid => given.includes(xid))
 }
 
-t.test('a server that was restarted cleanly knows what it has committed, and what not', async t => {
-  const [committed, aborted, open] = await writeMany(3)
-  await end(committed!.client, 'COMMIT')
-  await end(aborted!.client, 'ROLLBACK')
-  await postgres.restart('fast')
-  t.equal(await verdictOn(committed!), 'committed')
-  t.equal(await verdictOn(aborted!), 'aborted')
-  t.equal(await verdictOn(open!), 'aborted')
-  await postgres.restart('fast')
-  t.equal(await verdictOn(committed!), 'committed')
-  await postgres.admin('checkpoint')
-  t.not(await verdictOn(committed!), 'aborted')
-  t.not(await verdictOn(open!), 'committed')
-})
-
-t.test('what was committed before a crash, and written, stays committed', async t => {
-  const [lost, kept] = await writeMany(2)
-  await end(kept!.client, 'SET LOCAL synchronous_commit = on')
-  await end(kept!.client, 'COMMIT')
-  await postgres.restart('immediate')
-  t.equal(await verdictOn(kept!), 'committed')
-  t.equal(await verdictOn(lost!), 'aborted')
-})
-
 t.test(
   'what a crash has undone is never said to be committed, though its id is another’s now',
   async t => {
