@@ -47,7 +47,10 @@ export class Delivery {
   deliver<Result>(job: Job<Result>): Promise<Result> {
     return this.#inTurn(async carried => {
       const { session } = this.#parts
-      const isReadOnly = job.effectInBlock === 'read' || this.transaction?.isReadOnly === true
+      const isReadOnly =
+        job.effectInBlock === 'read' ||
+        job.isReadOnlyByHand === true ||
+        this.transaction?.isReadOnly === true
       const isBehind = this.#running > 0
       this.#running += 1
       try {
@@ -113,16 +116,14 @@ export class Delivery {
   async #beginAlone(client: Client, carried: OpenTransaction | undefined): Promise<void> {
     this.#parts.session.assertNothingPending()
     if (carried === undefined) return
-    try {
-      await client.run(new Exchange([new ControlPart(carried.begin)], () => {}))
-    } finally {
-      this.#hasBegun(client, carried)
-    }
+    const begin = new Exchange([new ControlPart(carried.begin)], () => {})
+    await client.run(begin, () => this.#hasBegun(client, carried))
   }
 
+  /** BEGIN was answered. To be asked with the answer: the session may be lost with the next message. */
   #hasBegun(client: Client, transaction: OpenTransaction): void {
-    transaction.isBegun = client.lost === undefined && client.isInTransaction
-    transaction.isRefused = client.lost === undefined && !client.isInTransaction
+    transaction.isBegun = client.isInTransaction
+    transaction.isRefused = !client.isInTransaction
   }
 
   /** The session has state of this connection's own from now on. */
@@ -153,6 +154,7 @@ export class Delivery {
     try {
       await client.run(attempt.exchange, error => {
         attempt.isUnanswered = false
+        if (carried) this.#hasBegun(client, carried)
         // A result that cannot be read was executed all the same.
         const isDone = error === undefined || attempt.exchange?.isDone === true
         account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
@@ -163,7 +165,6 @@ export class Delivery {
       if (client.lost === undefined && isBlock && client.isInTransaction) await rollback(client)
       throw error
     } finally {
-      if (carried) this.#hasBegun(client, carried)
       this.#learn(client, job, attempt)
     }
   }

@@ -3,6 +3,7 @@ import { type Evidence, IDENTITY_COLUMNS } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
 import { QueryPart } from './client/parts.js'
 import type { Clock } from './clock.js'
+import { EngineClosedError } from './errors.js'
 import type { Pool } from './pool/pool.js'
 
 export type DoubtVerdict = 'committed' | 'aborted' | 'unknown'
@@ -19,15 +20,19 @@ const PATIENCE_MS = 100
 const PAUSE_MS = 25
 
 /**
- * One row: what became of the transaction, and what says whether the answer is about the same one. After a crash the
- * last checkpoint stands where recovery ended, as long as no other has followed (then its redo point lies before it).
+ * One row: what says whether the answer is about the same transaction, and what became of it. A transaction id that the
+ * last checkpoint had not seen given out, though the server was started since, belongs to a transaction that was lost.
  */
 const QUESTION = `
-  select pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8),
+  select ${IDENTITY_COLUMNS},
     pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8),
-    checkpoint_lsn = redo_lsn, checkpoint_lsn > $2::pg_catalog.pg_lsn,
-    ${IDENTITY_COLUMNS}
-  from pg_catalog.pg_control_checkpoint()`
+    is_recovered,
+    case when is_recovered or $2 = pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::pg_catalog.text
+      then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end
+  from pg_catalog.pg_control_checkpoint(),
+    lateral (select $1::pg_catalog.numeric
+      < pg_catalog.split_part(next_xid, ':', 1)::pg_catalog.numeric * 4294967296
+        + pg_catalog.split_part(next_xid, ':', 2)::pg_catalog.numeric as is_recovered) as recovery`
 
 const TERMINATE = `
   select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
@@ -52,6 +57,7 @@ export class Doubt {
         const verdict = await this.#ask(evidence, deadline, isStuck)
         if (verdict !== 'in progress') return verdict
       } catch (error) {
+        if (error instanceof EngineClosedError) return 'unknown'
         // The server's own refusal (a transaction id of the future) will not change; its absence may.
         if (error instanceof Error && Reflect.get(error, 'severity') === 'ERROR') return 'unknown'
       }
@@ -65,35 +71,34 @@ export class Doubt {
     deadline: number,
     isStuck: boolean
   ): Promise<DoubtVerdict | 'in progress'> {
-    const { pool } = this.#parts
+    const { clock, pool } = this.#parts
     const lease = await pool.checkout({ deadline })
+    // A server that falls silent now must not be waited for: this closes the socket, and rejects what runs on it.
+    const timer = clock.setTimer(deadline - clock.now(), () => pool.checkin(lease, 'error'))
     try {
-      const rows = await query(lease.client, QUESTION, [evidence.xid, evidence.lsn])
+      const rows = await query(lease.client, QUESTION, [evidence.xid, evidence.server.startedAt])
       const verdict = judge(rows[0] ?? [], evidence)
       if (verdict === 'in progress' && isStuck) {
         await query(lease.client, TERMINATE, [evidence.pid, evidence.xid])
       }
       return verdict
     } finally {
+      timer.cancel()
       pool.checkin(lease, lease.client.lost === undefined ? undefined : 'error')
     }
   }
 }
 
 function judge(row: readonly unknown[], evidence: Evidence): DoubtVerdict | 'in progress' {
-  const [status, timeline, isAtRecovery, isBehind, systemIdentifier, startedAt, statisticsSince] =
-    row
+  const [systemIdentifier, startedAt, statisticsSince, timeline, isRecovered, status] = row
   const { server } = evidence
   if (systemIdentifier !== server.systemIdentifier || timeline !== evidence.timeline)
     return 'unknown'
-  if (startedAt !== server.startedAt || (statisticsSince ?? '') !== server.statisticsSince) {
-    // The server went down in between, and may have crashed: a transaction that recovery has not read is undone, and its
-    // id may be somebody else's now. Only the log's end before it proves that. Statistics alone a person may have reset.
-    const isUndone = isAtRecovery === true && isBehind !== true && startedAt !== server.startedAt
-    return isUndone ? 'aborted' : 'unknown'
-  }
-  if (status === 'committed' || status === 'aborted' || status === 'in progress') return status
-  return 'unknown'
+  if (startedAt !== server.startedAt && isRecovered !== true) return 'aborted'
+  if (status === 'aborted' || status === 'in progress') return status
+  // Statistics begin anew with every crash: after one, the id may be that of another transaction, given out again.
+  const hasCrashed = statisticsSince !== server.statisticsSince
+  return status === 'committed' && !hasCrashed ? 'committed' : 'unknown'
 }
 
 async function query(client: Client, text: string, values: unknown[]): Promise<unknown[][]> {

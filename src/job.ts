@@ -15,6 +15,8 @@ export interface Job<Result> {
   readonly leavesState: boolean
   /** COMMIT or ROLLBACK: what was learned of the transaction is not about the next one. */
   readonly endsTransaction?: boolean
+  /** It is part of a transaction that the application began READ ONLY itself. */
+  readonly isReadOnlyByHand?: boolean
   /** Fresh parts for each try. */
   parts(): Part[]
   /** Also called when only the answer to COMMIT is missing, and it is known to have been committed. */

@@ -8,7 +8,7 @@ import type { QueryRecorder } from './query-record.js'
 import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
 import { type StatementKind, statementKind } from './statement-kind.js'
-import { submitTo } from './submittable.js'
+import { submitTo, textOf } from './submittable.js'
 import type { TransactionHost } from './transaction.js'
 
 export interface StatementRunnerParts {
@@ -26,6 +26,8 @@ export interface StatementRunnerParts {
  */
 export class StatementRunner implements TransactionHost {
   readonly #parts: StatementRunnerParts
+  /** The application's own BEGIN said so: there a refusal of a write says nothing about the server. */
+  #isReadOnlyByHand = false
 
   constructor(parts: StatementRunnerParts) {
     this.#parts = parts
@@ -44,6 +46,10 @@ export class StatementRunner implements TransactionHost {
   submit<Query extends Submittable>(submittable: Query): Query {
     this.assertUsable()
     this.#parts.session.assertNothingPending()
+    if (this.#promisesReadOnly()) {
+      if (this.#parts.delivery.transaction === undefined) throw notReadOnly()
+      this.#assertAllowed(statementKind(textOf(submittable) ?? ''), true)
+    }
     return submitTo(this.#parts.session, this.#parts.delivery, submittable)
   }
 
@@ -106,7 +112,9 @@ export class StatementRunner implements TransactionHost {
     if (kind.several) return delivery.deliverScript(query.text)
 
     const isKept = delivery.transaction?.isReadOnly === true
-    const job = jobOf(query, values, kind, readOnly)
+    if (kind.control === 'begin') this.#isReadOnlyByHand = READ_ONLY.test(query.text)
+    const isReadOnlyByHand = this.#isReadOnlyByHand && session.isInTransaction
+    const job = { ...jobOf(query, values, kind, readOnly), isReadOnlyByHand }
     const result = await delivery.deliver(isKept ? { ...job, effect: 'read' } : job)
     if (kind.control === 'commit' && result.command === 'ROLLBACK') throw new RolledBackError()
     return result
@@ -133,6 +141,8 @@ export class StatementRunner implements TransactionHost {
     return emptyResult('ROLLBACK')
   }
 }
+
+const READ_ONLY = /\bread\s+only\b/i
 
 function jobOf(
   config: QueryConfig,
@@ -176,6 +186,12 @@ function emptyResult(command: string): QueryResult {
 function controlInTransaction(): TransactionStateError {
   return new TransactionStateError(
     'Inside transaction() its function decides: return to commit, throw to roll back, nest for a savepoint'
+  )
+}
+
+function notReadOnly(): TransactionStateError {
+  return new TransactionStateError(
+    'Where read-only was promised, a cursor or other query of a library has to run within transaction()'
   )
 }
 

@@ -39,7 +39,7 @@ export function submitTo<Query extends Submittable>(
 }
 
 /** Cursors and streams carry their text, the latter inside the cursor they wrap. */
-function textOf(submittable: object): string | undefined {
+export function textOf(submittable: object): string | undefined {
   const text: unknown = Reflect.get(submittable, 'text')
   if (typeof text === 'string') return text
   const cursor: unknown = Reflect.get(submittable, 'cursor')

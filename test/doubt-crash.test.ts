@@ -67,6 +67,31 @@ async function giveOut(written: readonly Written[]): Promise<string[]> {
   return wanted.filter(xid => given.includes(xid))
 }
 
+t.test('a server that was restarted cleanly knows what it has committed, and what not', async t => {
+  const [committed, aborted, open] = await writeMany(3)
+  await end(committed!.client, 'COMMIT')
+  await end(aborted!.client, 'ROLLBACK')
+  await postgres.restart('fast')
+  t.equal(await verdictOn(committed!), 'committed')
+  t.equal(await verdictOn(aborted!), 'aborted')
+  t.equal(await verdictOn(open!), 'aborted')
+  await postgres.restart('fast')
+  t.equal(await verdictOn(committed!), 'committed')
+  await postgres.admin('checkpoint')
+  t.not(await verdictOn(committed!), 'aborted')
+  t.not(await verdictOn(open!), 'committed')
+})
+
+t.test('what was committed before a crash, and written, is never said to be undone', async t => {
+  const [open, kept] = await writeMany(2)
+  await end(kept!.client, 'SET LOCAL synchronous_commit = on')
+  await end(kept!.client, 'COMMIT')
+  await postgres.restart('immediate')
+  t.equal(await truthOf(kept!), 'committed')
+  t.not(await verdictOn(kept!), 'aborted')
+  t.equal(await verdictOn(open!), 'aborted')
+})
+
 t.test(
   'what a crash has undone is never said to be committed, though its id is another’s now',
   async t => {
@@ -87,6 +112,17 @@ t.test('nor when the server was restarted cleanly after the crash', async t => {
   const again = await giveOut(written)
   t.ok(again.length > 0, `${again.length} ids were given out again`)
   await postgres.restart('fast')
+  for (const one of written) t.not(await verdictOn(one), 'committed')
+})
+
+t.test('nor when it crashed once more', async t => {
+  const written = await writeMany(4)
+  await postgres.restart('immediate')
+  const again = await giveOut(written)
+  t.ok(again.length > 0, `${again.length} ids were given out again`)
+  // So that the second crash does not lose what the first one let others commit.
+  await postgres.admin('checkpoint')
+  await postgres.restart('immediate')
   for (const one of written) t.not(await verdictOn(one), 'committed')
 })
 

@@ -1,7 +1,9 @@
 import t from 'tap'
 import { openClient } from './fixtures/open-client.js'
 import { begin, end, openDoubt } from './fixtures/open-doubt.js'
+import { until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
+import { startProtocolProxy } from './fixtures/protocol-proxy.js'
 import { startProxy } from './fixtures/proxy.js'
 
 const postgres = await startPostgres(t)
@@ -34,6 +36,24 @@ t.test('a server that takes connections and says nothing leaves it unknown', asy
   t.equal(await doubt.resolve(evidence), 'unknown')
   t.equal(pool.status().waiting, 0)
 })
+
+t.test(
+  'a server that falls silent when it is asked leaves it unknown, and costs no slot',
+  { timeout: 20_000 },
+  async t => {
+    const proxy = await startProtocolProxy(t, postgres)
+    proxy.proxy.onConnection(() => {
+      const conversation = proxy.conversations.at(-1)
+      conversation?.at(
+        { way: 'toServer', side: 'before', message: ({ name }) => name === 'Parse' },
+        () => conversation.connection.freeze()
+      )
+    })
+    const { doubt, pool } = openDoubt(t, proxy.proxy.url(postgres.url), { timeout: 500 })
+    t.equal(await doubt.resolve(evidence), 'unknown')
+    await until(() => pool.status().checkedOut === 0)
+  }
+)
 
 t.test('where every client is in use it waits for one, and no longer than it may', async t => {
   const { doubt, pool } = openDoubt(t, postgres.url, { timeout: 200, options: { poolSize: 1 } })

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { buildApp } from './fixtures/app.js'
 import { startPostgres } from './fixtures/postgres.js'
@@ -101,5 +102,23 @@ t.test('nor does a transaction in such a route, whatever its options', async t =
     t.equal(response.json().code, '25006')
     const shown = await answer(t, ({ db }) => db.transaction(tx => tx.query(INSERT), options))
     t.equal(shown.response.json().code, 'FST_DB_TRANSACTION_STATE')
+  }
+})
+
+t.test('nor does a query of a library’s own', async t => {
+  for (const text of [INSERT, 'select write()']) {
+    const { response } = await answer(t, ({ db }) => {
+      return new Promise((resolve, reject) => {
+        const query = new pg.Query({ text })
+        query.once('end', resolve).once('error', reject)
+        try {
+          db.query(query)
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+    t.equal(response.statusCode, 500, text)
+    t.match(response.json().code, /^(25006|FST_DB_TRANSACTION_STATE)$/, text)
   }
 })

@@ -46,7 +46,6 @@ export class EvidencePart implements Part {
   /** The server's identity, asked for if it was not known yet. */
   server: ServerIdentity | undefined
   #row: (string | null)[] = []
-  #isComplete = false
 
   constructor(known: ServerIdentity | undefined) {
     this.server = known
@@ -72,15 +71,13 @@ export class EvidencePart implements Part {
     this.server = { systemIdentifier, startedAt, statisticsSince: statisticsSince ?? '' }
   }
 
-  onComplete(_message: CommandCompleteMessage | undefined): void {
-    this.#isComplete = true
-  }
+  onComplete(_message: CommandCompleteMessage | undefined): void {}
 
   /** What was learned; nothing if the answer did not arrive, or the transaction has no id (yet). */
   read(pid: number): Evidence | undefined {
     const [xid, lsn, timeline] = this.#row
     const { server } = this
-    if (!this.#isComplete || !xid || !lsn || !timeline || server === undefined) return undefined
+    if (!xid || !lsn || !timeline || server === undefined) return undefined
     return { xid, lsn, timeline, server, pid }
   }
 }

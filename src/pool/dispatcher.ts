@@ -52,10 +52,11 @@ export class Dispatcher<C extends PoolClient> {
 
   /** Capacity is free: idle clients go to those who wait, and what is still missing is opened. */
   serve(): void {
-    while (this.#waiters.first?.wantsFresh === false) {
+    for (let waiter = this.#firstForIdle(); waiter; waiter = this.#firstForIdle()) {
       const slot = this.#parts.inventory.takeIdle()
       if (slot === undefined) break
-      this.supply(slot)
+      this.#waiters.remove(waiter)
+      this.#offer(waiter, slot)
     }
     this.#openForWaiters()
   }
@@ -92,6 +93,13 @@ export class Dispatcher<C extends PoolClient> {
     for (let waiter = this.#waiters.shift(); waiter; waiter = this.#waiters.shift()) {
       waiter.reject(new EngineClosedError())
     }
+  }
+
+  /** The first waiter who would take an idle client. */
+  #firstForIdle(): Checkout<C> | undefined {
+    let waiter = this.#waiters.first
+    while (waiter?.wantsFresh) waiter = waiter.next
+    return waiter
   }
 
   #enqueue(checkout: Checkout<C>): void {

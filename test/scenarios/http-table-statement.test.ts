@@ -180,3 +180,19 @@ async function holdLock() {
     }
   }
 }
+
+t.test('so does one in a transaction that the application began READ ONLY itself', async t => {
+  const begins = ['begin read only', 'start transaction isolation level serializable, read only']
+  for (const begin of begins) {
+    const app = await buildApp(t, options, app => {
+      app.post('/', async ({ db }) => {
+        await db.query(begin)
+        await db.query('delete from secrets')
+      })
+    })
+    const { headers, json, statusCode } = await app.inject({ method: 'POST', url: '/' })
+    t.match({ statusCode, code: json().code }, { statusCode: 500, code: '25006' })
+    t.equal(headers['retry-after'], undefined)
+    t.equal(app.db.status().generation, 0)
+  }
+})
