@@ -170,9 +170,7 @@ t.test(
     await db.query('begin')
     db.invalidate()
     const { checkouts } = engine.status().counters
-    const cursor = db.query(new Cursor('select 1'))
-    await cursor.done
-    t.match(cursor.errors, [{ code: 'FST_DB_PENDING_ROLLBACK' }])
+    t.throws(() => db.query(new Cursor('select 1')), { code: 'FST_DB_PENDING_ROLLBACK' })
     t.equal(engine.status().counters.checkouts, checkouts)
     await db.query('rollback')
     db.end()
