@@ -32,6 +32,7 @@ export class Connector {
   readonly #parts: ConnectorParts
   #failure: ConnectFailure | undefined
   #firstConnect: Promise<void> | undefined
+  #isPrepared = false
   #givesEvidence = false
   #downSince: number | undefined
 
@@ -81,12 +82,26 @@ export class Connector {
   /** The `first_connect` listeners run once, on the first client; the others wait for them. After a failure, again. */
   async #prepare(raw: SessionClient): Promise<void> {
     const { emitter } = this.#parts
-    this.#firstConnect ??= this.#prepareFirst(raw).catch(error => {
-      this.#firstConnect = undefined
-      throw error
-    })
-    await this.#firstConnect
+    while (!this.#isPrepared) {
+      if (this.#firstConnect) await this.#firstConnect.catch(() => {})
+      else await this.#tryFirst(raw)
+    }
     await emitter.ask('connect', { client: raw })
+  }
+
+  /** One client at a time; one that fails, or is given up, leaves it to the next. */
+  async #tryFirst(raw: SessionClient): Promise<void> {
+    const ended = new Promise<never>((_, reject) => {
+      raw.once('end', () => reject(new Error('Connection terminated unexpectedly')))
+    })
+    ended.catch(() => {})
+    this.#firstConnect = Promise.race([this.#prepareFirst(raw), ended])
+    try {
+      await this.#firstConnect
+      this.#isPrepared = true
+    } finally {
+      this.#firstConnect = undefined
+    }
   }
 
   async #prepareFirst(raw: SessionClient): Promise<void> {

@@ -104,12 +104,17 @@ export class Delivery {
     work: (carried: OpenTransaction | undefined) => Promise<Result>
   ): Promise<Result> {
     const { transaction } = this
-    if (transaction === undefined || transaction.isBegun) return work(undefined)
-    if (!(await transaction.claim())) return work(undefined)
+    if (transaction === undefined) return work(undefined)
+    transaction.enter()
     try {
-      return await work(transaction)
+      if (transaction.isBegun || !(await transaction.claim())) return await work(undefined)
+      try {
+        return await work(transaction)
+      } finally {
+        transaction.release()
+      }
     } finally {
-      transaction.release()
+      transaction.leave()
     }
   }
 

@@ -7,7 +7,7 @@ import type { ConnectionHost } from './connection-host.js'
 import { type ConnectFailure, Connector } from './connector.js'
 import { Doubt } from './doubt.js'
 import { echoPool } from './echo-pool.js'
-import { EngineError } from './errors.js'
+import { EngineClosedError, EngineError } from './errors.js'
 import { Emitter, type EventName, type Listener } from './events.js'
 import { createJudge, type IsDisconnect, type Judge } from './judge.js'
 import { LeakWatch } from './leak-watch.js'
@@ -53,6 +53,7 @@ export class Engine implements Queryable {
   readonly #connector: Connector
   readonly #pool: Pool<Client>
   readonly #budget: ReplayBudget
+  #isClosed = false
   readonly #connectionHost: ConnectionHost
 
   /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
@@ -164,6 +165,7 @@ export class Engine implements Queryable {
    */
   async ping({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted()
+    if (this.#isClosed) throw new EngineClosedError()
     const lease = this.#pool.tryCheckout()
     if (lease !== undefined) {
       try {
@@ -202,6 +204,7 @@ export class Engine implements Queryable {
 
   /** Closes the engine for good; `app.close()` does. Waits up to `close_timeout` for what is in use. */
   close(): Promise<void> {
+    this.#isClosed = true
     return this.#pool.close(this.#options.close_timeout * SECOND)
   }
 

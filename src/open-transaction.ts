@@ -10,6 +10,8 @@ export class OpenTransaction {
   isRefused = false
   /** Its function has settled. */
   isOver = false
+  #running = 0
+  #onQuiet: (() => void)[] = []
   #claim: { over: Promise<void>; end: () => void } | undefined
 
   constructor(begin: string, isReadOnly: boolean) {
@@ -38,5 +40,22 @@ export class OpenTransaction {
     const claim = this.#claim
     this.#claim = undefined
     claim?.end()
+  }
+
+  /** A statement of it is under way until {@link leave}: also one that nobody waits for. */
+  enter(): void {
+    this.#running += 1
+  }
+
+  leave(): void {
+    this.#running -= 1
+    if (this.#running > 0) return
+    for (const tell of this.#onQuiet.splice(0)) tell()
+  }
+
+  /** What ends the transaction comes behind all of it. */
+  async whenQuiet(): Promise<void> {
+    if (this.#running === 0) return
+    await new Promise<void>(resolve => this.#onQuiet.push(resolve))
   }
 }

@@ -79,6 +79,7 @@ export class StatementRunner implements TransactionHost {
   async control(text: string): Promise<{ command: string }> {
     const { delivery } = this.#parts
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
+    if (isOver) await delivery.transaction?.whenQuiet()
     this.#parts.session.assertNothingPending()
     if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
     if (isOver && delivery.transaction?.isBegun === false) return { command: text }

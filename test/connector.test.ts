@@ -98,6 +98,19 @@ t.test(
   }
 )
 
+t.test('X08: a connect listener that hangs is cut off with the attempt', async t => {
+  const { engine } = openEngine(t, named(postgres.url, 'hangs'), {
+    ...FRESH,
+    connect_timeout: 1
+  })
+  const remove = engine.on('connect', () => new Promise<never>(() => {}))
+  await t.rejects(engine.query('select 1'), { code: 'FST_DB_UNAVAILABLE' })
+  t.match(engine.status(), { size: 0, lastError: { code: 'ETIMEDOUT' } })
+  while ((await postgres.backends({ applicationName: 'hangs' })).length > 0);
+  remove()
+  t.ok(await servedBy(engine))
+})
+
 t.test('R21 A08 E35 E36: the first client is prepared once, before any other is lent', async t => {
   const { engine } = openEngine(t, postgres.url, { pool_size: 5 })
   const calls: string[] = []
@@ -133,6 +146,31 @@ t.test(
   }
 )
 
+t.test(
+  'a first client that hangs in its preparation does not hang the others for ever',
+  async t => {
+    const { engine } = openEngine(t, postgres.url, { pool_size: 2, connect_timeout: 1 })
+    let isFirst = true
+    engine.on('first_connect', () => {
+      if (!isFirst) return
+      isFirst = false
+      return new Promise<never>(() => {})
+    })
+    await t.rejects(engine.query('select 1'), { code: 'FST_DB_UNAVAILABLE' })
+    t.ok(await servedBy(engine), 'the next one prepares anew')
+  }
+)
+
+t.test('E33: the client is lent idle, whatever its listeners did', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  engine.on('connect', async ({ client }) => {
+    await client.query('begin')
+    await client.query('select 1')
+  })
+  await engine.query('create table written (id int)')
+  t.equal((await postgres.admin("select to_regclass('written') x"))[0]?.x, 'written')
+})
+
 t.test('E31: a mistake in the options of the driver stays one, and is no outage', async t => {
   const password = () => {
     throw new TypeError('a bug in the token function')
@@ -149,4 +187,17 @@ t.test('E31: a mistake in the options of the driver stays one, and is no outage'
   await t.rejects(engine.query('select 1'), { message: 'a bug in the token function' })
   t.same(asked, [])
   t.equal(engine.status().size, 0)
+})
+
+t.test('a first client that fails in its preparation takes no other with it', async t => {
+  const { engine } = openEngine(t, postgres.url, { pool_size: 3 })
+  let calls = 0
+  engine.on('first_connect', async ({ client }) => {
+    calls += 1
+    if (calls === 1) await client.query('select pg_terminate_backend(pg_backend_pid())')
+  })
+  const outcomes = await Promise.allSettled([1, 2, 3].map(() => engine.connect()))
+  t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 1)
+  for (const outcome of outcomes) if (outcome.status === 'fulfilled') outcome.value.release()
+  t.equal(calls, 2)
 })

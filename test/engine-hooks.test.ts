@@ -170,6 +170,23 @@ t.test('R04 R31 R32: asked about a ping, a hook without an opinion changes nothi
   t.equal(asked.length, 1)
 })
 
+t.test(
+  'R33 X40: a ping that a hook denies to be a disconnect fails the checkout, as it is',
+  async t => {
+    const phases: string[] = []
+    const isDisconnect = (_error: unknown, { phase }: DisconnectContext) => {
+      phases.push(phase)
+      return phase === 'ping' ? false : undefined
+    }
+    const { engine } = openEngine(t, postgres.url, PINGED, { isDisconnect })
+    const pid = await servedBy(engine)
+    t.match(await dieAtPing(pid, () => engine.connect()), { code: '57P01' })
+    t.same(phases, ['ping'], 'nor is it asked again as if the connect had failed')
+    t.match(engine.status(), { size: 0, checkedOut: 0, generation: 0 })
+    t.not(await servedBy(engine), pid)
+  }
+)
+
 t.test('E25 E29 E32 E34: a failed connect can be called what it is not, both ways', async t => {
   const contexts: DisconnectContext[] = []
   const hook = (answer: boolean) => ({

@@ -7,7 +7,7 @@ import { startProxy } from './fixtures/proxy.js'
 const postgres = await startPostgres(t)
 
 const ONE = { pool_size: 1, max_overflow: 0 }
-const _closed = { code: 'FST_DB_ENGINE_CLOSED' }
+const closed = { code: 'FST_DB_ENGINE_CLOSED' }
 
 t.test('a query has a client for itself, and gives it back whatever becomes of it', async t => {
   const { engine } = openEngine(t, postgres.url, ONE)
@@ -170,6 +170,22 @@ t.test('ping() rejects when the server is away, and when its caller leaves', asy
   proxy.onConnection(() => caller.abort(reason))
   await t.rejects(engine.ping({ signal: caller.signal }), reason)
   t.equal(engine.status().size, 0)
+})
+
+t.test('X45 X46: once closed it lends nothing, and whoever waits is told at once', async t => {
+  const { engine } = openEngine(t, named(postgres.url, 'closed'), ONE)
+  const holder = await engine.connect()
+  const waiting = t.rejects(engine.query('select 1'), closed)
+  const closing = engine.close()
+  await waiting
+  await t.rejects(engine.query('select 1'), closed)
+  await t.rejects(engine.connect(), closed)
+  await t.rejects(engine.ping(), closed)
+  t.ok(await servedBy(holder), 'what is lent works on')
+  holder.release()
+  await closing
+  t.same(await postgres.backends({ applicationName: 'closed' }), [])
+  await t.rejects(requestOf(engine).query('select 1'), closed)
 })
 
 t.test(

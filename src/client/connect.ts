@@ -1,6 +1,7 @@
 import { Client } from './client.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
+import { Script } from './script.js'
 
 export interface ConnectOptions extends ClientOptions {
   /** Milliseconds for the whole attempt, `prepare` included. */
@@ -41,6 +42,8 @@ async function open(client: Client, raw: SessionClient, options: ConnectOptions)
   await raw.connect()
   await options.prepare(raw)
   if (client.lost !== undefined) throw client.lost
+  // Whatever the listeners began, nobody's statements are to be part of it.
+  if (client.isInTransaction) await client.run(new Script('ROLLBACK', () => {}))
 }
 
 /** A promise that only ever rejects, and that nobody needs to wait for. */

@@ -12,6 +12,10 @@ export class Exchange extends PgQuery {
   readonly #onSubmitted: () => void
   #current = 0
   #wire: Wire | undefined
+  /** The names that were prepared before. */
+  #known: ReadonlySet<string> = new Set()
+  /** The name of the part that could not be written. */
+  #unwritable: string | undefined
   /** What could not be written, though what came before it was. */
   #writeError: Error | undefined
   /** The server has executed all of it without an error, up to its end: also where a result cannot be read. */
@@ -50,6 +54,7 @@ export class Exchange extends PgQuery {
   submit(connection: Connection): Error | null {
     const wire = connection as unknown as Wire
     const names = new Map<string, string>()
+    this.#known = new Set(Object.keys(wire.parsedStatements))
     for (const part of this.#parts) {
       const fault = part.fault(wire, names)
       if (fault) return fault
@@ -62,6 +67,7 @@ export class Exchange extends PgQuery {
         this.#writeError = part.write(withoutSync(wire))
         if (this.#writeError) {
           markAsCallers(this.#writeError)
+          this.#unwritable = part.name
           break
         }
       }
@@ -102,7 +108,7 @@ export class Exchange extends PgQuery {
 
   override handleReadyForQuery(): void {
     this.isDone = this.isComplete && this.#writeError === undefined
-    if (this.#writeError) this.#forgetNames()
+    if (this.#writeError) this.#forgetNames(this.#unwritable)
     this.collect()
     const failed = this.#parts.find(part => part instanceof QueryPart && part.error)
     const error = this.#writeError ?? (failed instanceof QueryPart ? failed.error : undefined)
@@ -110,16 +116,17 @@ export class Exchange extends PgQuery {
   }
 
   override handleError(error: Error): void {
-    this.#forgetNames()
+    this.#forgetNames(undefined)
     this.callback(this.#writeError ?? error, undefined)
   }
 
   /** What was not executed may not be prepared either, though its Parse was sent: `pg` must not take its name for known. */
-  #forgetNames(): void {
+  #forgetNames(closed: string | undefined): void {
     for (const { name } of this.#parts.slice(this.#current)) {
       if (name === undefined || this.#wire === undefined) continue
       delete this.#wire.submittedNamedStatements[name]
-      if (this.#writeError) delete this.#wire.parsedStatements[name]
+      // Prepared before, it still is, unless `pg` had it closed for the value that could not be sent.
+      if (!this.#known.has(name) || name === closed) delete this.#wire.parsedStatements[name]
     }
   }
 

@@ -52,8 +52,13 @@ t.test('a busy session is ended by force: what runs and what waits rejects', asy
 })
 
 t.test('a session that was lost before closes at once', async t => {
-  const client = await openClient(t, postgres.url)
+  let isLost: (error: unknown) => void = () => {}
+  const lost = new Promise<unknown>(resolve => {
+    isLost = resolve
+  })
+  const client = await openClient(t, postgres.url, { onLost: error => isLost(error) })
   await postgres.terminateBackends({ pids: [pidOf(client)] })
+  await lost
   await client.close()
   t.match(client.lost, { code: '57P01' }, 'the reason is the first one')
 })

@@ -118,3 +118,22 @@ t.test('whatever cannot be written, the session goes on', async t => {
     }
   }
 })
+
+t.test('one that was prepared before stays so behind a value that could not be sent', async t => {
+  const client = await openClient(t, postgres.url)
+  await run(client, { name: 'n', text: 'select 7 x' })
+  const parts = [query('select $1::text', UNWRITABLE), named('n', 'select 7 x')]
+  await t.rejects(exchange(client, ...parts), RangeError)
+  await assertUsable(t, client, 'n')
+})
+
+t.test(
+  'one that was prepared before stays so, if its next value is not even looked at',
+  async t => {
+    const client = await openClient(t, postgres.url)
+    await run(client, { name: 'n', text: 'select 7 x, $1::text' }, ['a'])
+    const parts = [query('select 1/0'), named('n', 'select 7 x, $1::text', UNWRITABLE)]
+    await t.rejects(exchange(client, ...parts), RangeError)
+    t.match(await run(client, { name: 'n', text: 'select 7 x, $1::text' }, ['b']), { rowCount: 1 })
+  }
+)

@@ -127,6 +127,14 @@ t.test('an answer that waits behind a stall of our own is no time-out', async t 
   }
 })
 
+t.test("an answered ping stays answered when pg's own clock runs out later", async t => {
+  const client = await openClient(t, postgres.url, { config: { query_timeout: 1000 } })
+  await client.ping(60_000)
+  const later = performance.now() + 1200
+  while (performance.now() < later) await run(client, 'select 1')
+  t.equal(client.lost, undefined)
+})
+
 t.test(
   'a ping that was answered leaves no timer behind, and one that was refused neither',
   async t => {
