@@ -83,7 +83,7 @@ export class Connector {
   async #prepare(raw: SessionClient): Promise<void> {
     const { emitter } = this.#parts
     while (!this.#isPrepared) {
-      if (this.#firstConnect) await this.#firstConnect.catch(() => {})
+      if (this.#firstConnect !== undefined) await this.#firstConnect.catch(() => {})
       else await this.#tryFirst(raw)
     }
     await emitter.ask('connect', { client: raw })

@@ -1,3 +1,4 @@
+import type { QueryResult } from 'pg'
 import type { Account } from './account.js'
 import { Attempt } from './attempt.js'
 import type { Client } from './client/client.js'
@@ -82,19 +83,22 @@ export class Delivery {
   }
 
   /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
-  deliverScript<Result>(text: string): Promise<Result> {
+  deliverScript(text: string): Promise<QueryResult> {
     const { account, session } = this.#parts
+    const { transaction } = this
     const run = async (client: Client, carried: OpenTransaction | undefined) => {
       await this.#beginAlone(client, carried)
       this.#taint(client, undefined)
       const written = () => account.written('untracked', client.isInTransaction)
-      const result = await client.run<Result>(new Script(text, written))
-      if (this.transaction && !client.isInTransaction) {
-        const error = endedByText()
-        session.giveUp(error)
-        throw error
+      let results: unknown
+      try {
+        results = await client.run(new Script(text, written))
+      } finally {
+        const isOver = client.lost === undefined && !client.isInTransaction
+        if (transaction && (isOver || hasControl(results))) session.giveUp(endedByText())
       }
-      return result
+      if (transaction && (!client.isInTransaction || hasControl(results))) throw endedByText()
+      return results as QueryResult
     }
     return this.#inTurn(carried => session.use(client => run(client, carried), { statement: text }))
   }
@@ -192,7 +196,8 @@ export class Delivery {
   #needsEvidence<Result>(client: Client, job: Job<Result>, isInTransaction: boolean): boolean {
     if (this.#parts.doubt() === undefined) return false
     if (!isInTransaction) return job.effect === 'change'
-    if (this.#evidenceOf(client) !== undefined) return false
+    // COPY takes what comes behind it for data.
+    if (this.#evidenceOf(client) !== undefined || /\bcopy\b/i.test(job.text)) return false
     return job.effect === 'change' || job.effect === 'command'
   }
 
@@ -251,6 +256,12 @@ export class Delivery {
 
 async function rollback(client: Client): Promise<void> {
   await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
+}
+
+/** Whether one transaction was ended and another begun, so that the status looks as if nothing had happened. */
+function hasControl(results: unknown): boolean {
+  if (!Array.isArray(results)) return false
+  return results.some(({ command }) => command === 'BEGIN' || command === 'COMMIT')
 }
 
 /** A text of several statements had a COMMIT or ROLLBACK in it, which no look at its beginning shows. */

@@ -125,17 +125,20 @@ const DRIVER_TEXTS: readonly (readonly [RegExp, Verdict])[] = [
 
 const PROGRAMMER_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError]
 
-const ofCallers = new WeakSet<Error>()
+const exempt = new WeakSet<Error>()
 
-/** The error is of the caller's own code, of a value that cannot be sent: whatever it looks like, no session is lost. */
-export function markAsCallers(error: Error): void {
-  ofCallers.add(error)
+/**
+ * The error is judged already, and to be passed on as it is: it is of the caller's own code, of a value that cannot be
+ * sent, or the hook has denied that a session was lost with it.
+ */
+export function exemptError(error: unknown): void {
+  if (error instanceof Error) exempt.add(error)
 }
 
 /** Decides what an error means: what failed, and which clients it costs. */
 export function classify(error: unknown, phase: Phase): Verdict {
   if (error instanceof PingTimeoutError) return LOST_CLIENT
-  if (error instanceof Error && ofCallers.has(error)) return STATEMENT
+  if (error instanceof Error && exempt.has(error)) return STATEMENT
   const verdict = bySource(error)
   if (phase === 'connect') return connectVerdict(error, verdict)
   // No answer to a ping but the right one is good, and nothing is lost by giving up a client nobody has.
@@ -148,6 +151,7 @@ export function classify(error: unknown, phase: Phase): Verdict {
 
 /** Whether the hook that overrides {@link classify} is to be asked: a programmer's mistake is nobody's disconnect. */
 export function isDriverError(error: unknown): boolean {
+  if (error instanceof Error && exempt.has(error)) return false
   return !PROGRAMMER_ERRORS.some(type => error instanceof type)
 }
 

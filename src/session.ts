@@ -22,6 +22,8 @@ export class Session {
   #checkingOut: Promise<Lease<Client>> | undefined
   /** Uses, holds and checkouts that are not over. */
   #uses = 0
+  /** Those among them that wait for a client. */
+  #entering = 0
   #holds = 0
   #isReturning = false
   #returnTimer: { cancel(): void } | undefined
@@ -79,7 +81,17 @@ export class Session {
     this.#uses += 1
     if (!this.isEnded) this.#isReturning = false
     try {
-      const lease = this.#lease ?? (await this.#checkout(use))
+      let lease = this.#entering === 0 ? this.#lease : undefined
+      if (lease === undefined) {
+        // Counted until the work begins: whoever comes meanwhile waits as well, or would overtake.
+        this.#entering += 1
+        try {
+          lease = await this.#checkout(use)
+        } finally {
+          this.#entering -= 1
+          if (this.#entering === 0) this.#checkingOut = undefined
+        }
+      }
       try {
         return await work(lease.client)
       } catch (error) {
@@ -172,17 +184,17 @@ export class Session {
     this.#stopLeakWatch ??= leakWatch.watch()
     this.#checkingOut ??= pool.checkout({ deadline, signal: this.#signal(use) })
     try {
-      this.#lease = await this.#checkingOut
+      const lease = await this.#checkingOut
+      if (lease.isReturned) this.#checkingOut = undefined
+      else this.#lease = lease
       this.#isInvalidated = false
     } catch (error) {
       this.#forget()
       const verdict = this.#host.judge(error, 'connect', undefined)
       throw new Failure(error, verdict, 'connect')
-    } finally {
-      this.#checkingOut = undefined
     }
     if (this.isEnded) throw new ConnectionClosedError()
-    return this.#lease
+    return this.#lease ?? this.#checkout(use)
   }
 
   #signal(use: Use): AbortSignal {

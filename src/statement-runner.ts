@@ -117,7 +117,8 @@ export class StatementRunner implements TransactionHost {
     const isReadOnlyByHand = this.#isReadOnlyByHand && session.isInTransaction
     const job = { ...jobOf(query, values, kind, readOnly), isReadOnlyByHand }
     const result = await delivery.deliver(isKept ? { ...job, effect: 'read' } : job)
-    if (kind.control === 'commit' && result.command === 'ROLLBACK') throw new RolledBackError()
+    const isCommit = kind.control === 'commit' || kind.control === 'prepare_transaction'
+    if (isCommit && result.command === 'ROLLBACK') throw new RolledBackError()
     return result
   }
 

@@ -26,6 +26,7 @@ export function submitTo<Query extends Submittable>(
       async client => {
         await delivery.prepareFor(client, text)
         submission.handleError = (error, connection) => {
+          if (client.isOver(submission)) return
           target = connection
           const explained = session.explain(session.fail(client, error), text)
           handleError.call(submission, asError(explained), connection)

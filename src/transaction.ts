@@ -25,11 +25,17 @@ export class Transaction implements SessionQueryable {
   readonly #host: TransactionHost
   readonly #depth: number
   #isEnded = false
-  #isNestedOpen = false
+  #nested: Transaction | undefined
+  /** The transaction around it has ended, and taken its savepoint along. */
+  #isCutOff = false
 
   constructor(host: TransactionHost, depth: number) {
     this.#host = host
     this.#depth = depth
+  }
+
+  get isCutOff(): boolean {
+    return this.#isCutOff
   }
 
   query: SessionQueryable['query'] = ((
@@ -50,12 +56,13 @@ export class Transaction implements SessionQueryable {
    */
   async transaction<Result>(fn: (transaction: Transaction) => Promise<Result>): Promise<Result> {
     this.#assertOpen()
-    if (this.#isNestedOpen) throw overlapping()
-    this.#isNestedOpen = true
+    if (this.#nested) throw overlapping()
+    const depth = this.#depth + 1
+    this.#nested = new Transaction(this.#host, depth)
     try {
-      return await runSavepoint(this.#host, this.#depth + 1, fn)
+      return await runSavepoint(this.#host, this.#nested, `fastify_pg_engine_${depth}`, fn)
     } finally {
-      this.#isNestedOpen = false
+      this.#nested = undefined
     }
   }
 
@@ -68,6 +75,13 @@ export class Transaction implements SessionQueryable {
   /** The function has settled; a late statement must not run outside the transaction it was meant for. */
   end(): void {
     this.#isEnded = true
+    this.#nested?.cutOff()
+  }
+
+  /** The transaction around it has ended: nothing of this one may reach the next. */
+  cutOff(): void {
+    this.#isCutOff = true
+    this.end()
   }
 
   async #statement(query: string | StatementConfig, values?: unknown[]): Promise<QueryResult> {
@@ -107,15 +121,16 @@ export function rollback(host: TransactionHost): Promise<void> {
 
 async function runSavepoint<Result>(
   host: TransactionHost,
-  depth: number,
+  transaction: Transaction,
+  name: string,
   fn: (transaction: Transaction) => Promise<Result>
 ): Promise<Result> {
-  const name = `fastify_pg_engine_${depth}`
   await host.control(`SAVEPOINT ${name}`)
-  const result = await runScope(host, new Transaction(host, depth), fn, [
+  const result = await runScope(host, transaction, fn, [
     `ROLLBACK TO SAVEPOINT ${name}`,
     `RELEASE SAVEPOINT ${name}`
   ])
+  if (transaction.isCutOff) throw new TransactionStateError('The transaction around it has ended')
   await host.control(`RELEASE SAVEPOINT ${name}`)
   return result
 }
@@ -131,7 +146,7 @@ async function runScope<Result>(
     return await fn(transaction)
   } catch (error) {
     transaction.end()
-    await undo(host, undoing)
+    if (!transaction.isCutOff) await undo(host, undoing)
     throw error
   } finally {
     transaction.end()

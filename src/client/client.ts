@@ -148,6 +148,10 @@ export class Client {
     })
   }
 
+  isOver(submission: Submission): boolean {
+    return this.#outbox.isOver(submission)
+  }
+
   onceReady(fn: () => void): void {
     this.#outbox.onceQuiet(fn)
   }

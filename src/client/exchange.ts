@@ -1,5 +1,5 @@
 import type { Connection } from 'pg'
-import { markAsCallers } from '../disconnect.js'
+import { exemptError } from '../disconnect.js'
 import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
 
 /**
@@ -12,8 +12,6 @@ export class Exchange extends PgQuery {
   readonly #onSubmitted: () => void
   #current = 0
   #wire: Wire | undefined
-  /** The names that were prepared before. */
-  #known: ReadonlySet<string> = new Set()
   /** The name of the part that could not be written. */
   #unwritable: string | undefined
   /** What could not be written, though what came before it was. */
@@ -54,7 +52,6 @@ export class Exchange extends PgQuery {
   submit(connection: Connection): Error | null {
     const wire = connection as unknown as Wire
     const names = new Map<string, string>()
-    this.#known = new Set(Object.keys(wire.parsedStatements))
     for (const part of this.#parts) {
       const fault = part.fault(wire, names)
       if (fault) return fault
@@ -66,7 +63,7 @@ export class Exchange extends PgQuery {
       for (const part of this.#parts) {
         this.#writeError = part.write(withoutSync(wire))
         if (this.#writeError) {
-          markAsCallers(this.#writeError)
+          exemptError(this.#writeError)
           this.#unwritable = part.name
           break
         }
@@ -125,8 +122,8 @@ export class Exchange extends PgQuery {
     for (const { name } of this.#parts.slice(this.#current)) {
       if (name === undefined || this.#wire === undefined) continue
       delete this.#wire.submittedNamedStatements[name]
-      // Prepared before, it still is, unless `pg` had it closed for the value that could not be sent.
-      if (!this.#known.has(name) || name === closed) delete this.#wire.parsedStatements[name]
+      // What the server has parsed, stays so, unless `pg` had it closed for a value that could not be sent.
+      if (name === closed) delete this.#wire.parsedStatements[name]
     }
   }
 

@@ -26,6 +26,8 @@ export class Outbox {
   readonly #raw: SessionClient
   readonly #queue: Submission[] = []
   readonly #onBroken: (error: unknown) => void
+  #running: Submission | undefined
+  readonly #over = new WeakSet<Submission>()
   #onceQuiet: (() => void) | undefined
 
   /** `onBroken`: something threw while it was being written, so that nobody knows what the server has got. */
@@ -47,9 +49,16 @@ export class Outbox {
   /** The server is ready for the next one. */
   sendNext(): void {
     if (!this.#isReady) return
+    if (this.#running) this.#over.add(this.#running)
+    this.#running = undefined
     const next = this.#queue.shift()
     if (next) this.#write(next)
     if (this.isQuiet) this.#tellQuiet()
+  }
+
+  /** Whether it has been answered to its end: what `pg`'s clocks say of it later does not count. */
+  isOver(submission: Submission): boolean {
+    return this.#over.has(submission)
   }
 
   /** Nothing can be sent any more: what waits gets the error, at the next turn like from `pg`. */
@@ -69,6 +78,7 @@ export class Outbox {
   }
 
   #write(submission: Submission): void {
+    this.#running = submission
     try {
       this.#raw.query(submission)
     } catch (error) {

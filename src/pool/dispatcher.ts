@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { PingTimeoutError } from '../disconnect.js'
+import { exemptError, PingTimeoutError } from '../disconnect.js'
 import { EngineClosedError, OverloadedError, PoolTimeoutError } from '../errors.js'
 import { type Checkout, MAX_TRIES } from './checkout.js'
 import type { PoolClient, PoolCounters, PoolHooks, PoolOptions } from './contract.js'
@@ -181,7 +181,10 @@ export class Dispatcher<C extends PoolClient> {
     inventory.discard(slot, 'ping', error)
     if (verdict.scope === 'generation') this.#parts.invalidate(error, slot.generation)
     if (error instanceof PingTimeoutError) checkout.doubtedGeneration = slot.generation
-    if (verdict.failure !== 'disconnect') checkout.reject(error)
+    if (verdict.failure !== 'disconnect') {
+      exemptError(error)
+      checkout.reject(error)
+    }
     this.#tryAgain(checkout, error)
   }
 
