@@ -5,13 +5,12 @@ import type { Client } from './client/client.js'
 import { type Evidence, EvidencePart } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
 import { ControlPart, type Part } from './client/parts.js'
-import { Script } from './client/script.js'
 import type { Doubt } from './doubt.js'
-import { TransactionStateError } from './errors.js'
 import { Failure } from './failure.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { ReplayBudget } from './replay.js'
+import { runScript } from './run-script.js'
 import type { Session } from './session.js'
 import { statementKind } from './statement-kind.js'
 
@@ -90,15 +89,7 @@ export class Delivery {
       await this.#beginAlone(client, carried)
       this.#taint(client, undefined)
       const written = () => account.written('untracked', client.isInTransaction)
-      let results: unknown
-      try {
-        results = await client.run(new Script(text, written))
-      } finally {
-        const isOver = client.lost === undefined && !client.isInTransaction
-        if (transaction && (isOver || hasControl(results))) session.giveUp(endedByText())
-      }
-      if (transaction && (!client.isInTransaction || hasControl(results))) throw endedByText()
-      return results as QueryResult
+      return runScript(client, text, written, transaction && (error => session.giveUp(error)))
     }
     return this.#inTurn(carried => session.use(client => run(client, carried), { statement: text }))
   }
@@ -256,17 +247,4 @@ export class Delivery {
 
 async function rollback(client: Client): Promise<void> {
   await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
-}
-
-/** Whether one transaction was ended and another begun, so that the status looks as if nothing had happened. */
-function hasControl(results: unknown): boolean {
-  if (!Array.isArray(results)) return false
-  return results.some(({ command }) => command === 'BEGIN' || command === 'COMMIT')
-}
-
-/** A text of several statements had a COMMIT or ROLLBACK in it, which no look at its beginning shows. */
-function endedByText(): TransactionStateError {
-  return new TransactionStateError(
-    'A text of several statements ended the transaction that it was part of'
-  )
 }

@@ -40,6 +40,7 @@ const FLOORS: Record<string, number> = {
   'statement-kind.ts': 3,
   'sql-lexer.ts': 3,
   'replay.ts': 3,
+  'run-script.ts': 3,
   'account.ts': 3,
   'attempt.ts': 3,
   'connection-host.ts': 3,
