@@ -65,7 +65,7 @@ t.test(
     holder.release()
     t.ok(await servedBy(engine))
 
-    const { engine: patient } = openEngine(t, postgres.url, { ...ONE, pool_timeout: 0.05 })
+    const { engine: patient } = openEngine(t, postgres.url, { ...ONE, pool_timeout: 1 })
     const other = await patient.connect()
     await t.rejects(patient.query('select 1'), timeout)
     t.match(patient.status(), { waiting: 0, counters: { timeouts: 1 } })
