@@ -27,21 +27,16 @@ export interface ConnectFailure {
 
 const SECOND = 1000
 
-/** Opens clients, and knows from that whether the database can be reached: one log line when it cannot, one when it can again. */
+/** Opens clients, prepares the first of them, and remembers why one could not be opened. */
 export class Connector {
   readonly #parts: ConnectorParts
   #failure: ConnectFailure | undefined
   #firstConnect: Promise<void> | undefined
   #isPrepared = false
   #givesEvidence = false
-  #downSince: number | undefined
 
   constructor(parts: ConnectorParts) {
     this.#parts = parts
-  }
-
-  get state(): 'up' | 'down' {
-    return this.#downSince === undefined ? 'up' : 'down'
   }
 
   get lastError(): ConnectFailure | undefined {
@@ -56,7 +51,7 @@ export class Connector {
   async connect(onLost: (error: unknown) => void, signal?: AbortSignal): Promise<Client> {
     const { clock, config, emitter, options, parameters } = this.#parts
     try {
-      const client = await connect(
+      return await connect(
         new SessionClient(config, parameters),
         {
           clock,
@@ -71,10 +66,9 @@ export class Connector {
         },
         signal
       )
-      this.#onConnected()
-      return client
     } catch (error) {
-      if (!signal?.aborted) this.#onFailed(error)
+      if (!signal?.aborted)
+        this.#failure = { code: errorCode(error), at: new Date().toISOString() }
       throw error
     }
   }
@@ -119,19 +113,5 @@ export class Connector {
         log.info({ err: refusal }, 'doubt about lost commits cannot be resolved here')
     }
     await emitter.ask('first_connect', { client: raw })
-  }
-
-  #onConnected(): void {
-    if (this.#downSince === undefined) return
-    const duration = Math.round(this.#parts.clock.now() - this.#downSince)
-    this.#downSince = undefined
-    this.#parts.log.info({ durationMs: duration }, 'the database is reachable again')
-  }
-
-  #onFailed(error: unknown): void {
-    this.#failure = { code: errorCode(error), at: new Date().toISOString() }
-    if (this.#downSince !== undefined) return
-    this.#downSince = this.#parts.clock.now()
-    this.#parts.log.warn({ err: error }, 'the database cannot be reached')
   }
 }

@@ -9,6 +9,7 @@ export type Scope = 'none' | 'client' | 'generation'
  *
  * - `disconnect`: a session was lost
  * - `unavailable`: no session could be opened now; waiting helps
+ * - `too_many_connections`: the server is there and has no place left for a session
  * - `misconfigured`: no session will be opened until a person changes something
  * - `contention`: another transaction was in the way
  * - `read_only`: a write met a server that only reads
@@ -17,6 +18,7 @@ export type Scope = 'none' | 'client' | 'generation'
 export type Failure =
   | 'disconnect'
   | 'unavailable'
+  | 'too_many_connections'
   | 'misconfigured'
   | 'contention'
   | 'read_only'
@@ -42,6 +44,7 @@ const READ_ONLY: Verdict = { failure: 'read_only', scope: 'generation' }
 const LOST_CLIENT: Verdict = { failure: 'disconnect', scope: 'client' }
 const LOST_GENERATION: Verdict = { failure: 'disconnect', scope: 'generation' }
 const UNAVAILABLE: Verdict = { failure: 'unavailable', scope: 'none' }
+const TOO_MANY_CONNECTIONS: Verdict = { failure: 'too_many_connections', scope: 'none' }
 const MISCONFIGURED: Verdict = { failure: 'misconfigured', scope: 'none' }
 
 /** Errors of a session that goes on (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
@@ -123,6 +126,13 @@ const DRIVER_TEXTS: readonly (readonly [RegExp, Verdict])[] = [
   [/^SASL\b/, MISCONFIGURED]
 ]
 
+/** What only an attempt to open a session can fail with. */
+const OF_LOGIN: ReadonlySet<Failure> = new Set([
+  'unavailable',
+  'too_many_connections',
+  'misconfigured'
+])
+
 const PROGRAMMER_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError]
 
 const exempt = new WeakSet<Error>()
@@ -144,8 +154,7 @@ export function classify(error: unknown, phase: Phase): Verdict {
   // No answer to a ping but the right one is good, and nothing is lost by giving up a client nobody has.
   if (phase === 'ping' && verdict.failure !== 'disconnect') return LOST_CLIENT
   // In a session there is nothing left to configure: what would be refused at login, has been lost here.
-  if (verdict.failure === 'unavailable' || verdict.failure === 'misconfigured')
-    return LOST_GENERATION
+  if (OF_LOGIN.has(verdict.failure)) return LOST_GENERATION
   return verdict
 }
 
@@ -188,7 +197,7 @@ function bySqlState(state: string | undefined, severity: string): Verdict {
   if (severity === 'ERROR') return STATEMENT
   if (SESSION_STATES.has(state)) return LOST_CLIENT
   if (SERVER_STATES.has(state) || state.startsWith('08')) return LOST_GENERATION
-  if (state === '53300') return UNAVAILABLE
+  if (state === '53300') return TOO_MANY_CONNECTIONS
   return severity === 'FATAL' || severity === 'PANIC' ? LOST_CLIENT : STATEMENT
 }
 

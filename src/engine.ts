@@ -35,8 +35,7 @@ export interface EngineParts {
 }
 
 export interface EngineStatus extends PoolStatus {
-  /** Whether the database could be reached when that was tried last. */
-  readonly state: 'up' | 'down'
+  /** Why the database could not be reached when that failed last. */
   readonly lastError: ConnectFailure | undefined
   /** Statements and transactions that were run again, unseen, since the start. */
   readonly replays: number
@@ -102,7 +101,7 @@ export class Engine implements Queryable {
       leakWatch: new LeakWatch(options.leak_timeout * SECOND, systemClock, log),
       judge: this.#judge,
       explain: (error, verdict, ledger, context) => {
-        const translated = translate(error, verdict, ledger)
+        const translated = translate(error, verdict, ledger, want => this.#pool.retryAfter(want))
         if (error instanceof EngineError) return translated
         return this.#emitter.handleError({ ...context, original: error, error: translated })
       },
@@ -182,14 +181,15 @@ export class Engine implements Queryable {
       const client = await this.#connector.connect(() => {}, signal)
       await client.close()
     } catch (error) {
-      throw translate(error, this.#judge(error, 'connect', undefined), new Ledger())
+      const verdict = this.#judge(error, 'connect', undefined)
+      throw translate(error, verdict, new Ledger(), want => this.#pool.retryAfter(want))
     }
   }
 
   /** Where the engine stands now; a plain object, cheap enough for a metrics scrape. */
   status(): EngineStatus {
-    const { state, lastError } = this.#connector
-    return { state, ...this.#pool.status(), lastError, replays: this.#budget.replays }
+    const { lastError } = this.#connector
+    return { ...this.#pool.status(), lastError, replays: this.#budget.replays }
   }
 
   /** Has every client replaced: idle ones now, the others when they come back. */

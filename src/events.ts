@@ -37,6 +37,10 @@ export interface EngineEvents {
   detach: { client: ClientBase }
   /** A client is closed. */
   close: { client: ClientBase; reason: CloseReason; error: unknown }
+  /** The server cannot be reached, or has no place left: from here on one prober connects, and checkouts wait for it. */
+  down: { error: unknown }
+  /** It takes clients again. */
+  up: { durationMs: number }
   /** A statement, or without one a transaction, is run again: it is known to have had no effect. */
   replay: { statement: string | undefined; error: unknown }
   /** An error is on its way to the application; an `Error` that a listener returns goes there in its place. */
@@ -75,6 +79,8 @@ const EVENT_NAMES: EventName[] = [
   'generation',
   'detach',
   'close',
+  'down',
+  'up',
   'replay',
   'handle_error'
 ]

@@ -56,7 +56,7 @@ export const engineOptionsSchema = z.strictObject({
   poolclass: oneOf('QueuePool', 'NullPool').default('QueuePool'),
   /** One connect attempt: DNS, TCP, TLS, login and `connect` listeners. */
   connect_timeout: positiveSeconds().default(5),
-  /** How long a checkout may be parked while the server is known to be away. */
+  /** How long a checkout may be parked while the server is known to be away. 0 = it fails at once. */
   recovery_timeout: seconds().default(5),
   /** Automatic prepared statements a client keeps. 0 = off. */
   statement_cache_size: count(0).default(256),
@@ -103,7 +103,6 @@ export const ENGINE_OPTION_NAMES = Object.keys(engineOptionsSchema.shape) as Eng
 
 /** Options that this version knows and does not honour yet; to set one must not look as if it worked. */
 export const NOT_SUPPORTED_YET: ReadonlySet<string> = new Set<EngineOptionName>([
-  'recovery_timeout',
   'statement_cache_size',
   'half_open_timeout'
 ])

@@ -14,12 +14,22 @@ export function poolHooks(emitter: Emitter, judge: Judge, log: EngineLogger): Po
     softInvalidate: ({ raw }, error) => emitter.emit('soft_invalidate', { client: raw, error }),
     detach: ({ raw }) => emitter.emit('detach', { client: raw }),
     generation: (generation, error) => {
-      log.warn({ err: error, generation }, 'every older database connection is replaced')
+      log.info({ err: error, generation }, 'every older database connection is replaced')
       emitter.emit('generation', { generation, error })
     },
     close: ({ raw }, reason, error) => {
       if (isReplacement(reason)) emitter.emit('invalidate', { client: raw, reason, error })
       emitter.emit('close', { client: raw, reason, error })
+    },
+    down: (error, isFull) => {
+      log.warn({ err: error }, isFull ? 'the database is full' : 'the database cannot be reached')
+      emitter.emit('down', { error })
+    },
+    up: (duration, wasFull) => {
+      const durationMs = Math.round(duration)
+      const news = wasFull ? 'the database has room again' : 'the database is reachable again'
+      log.info({ durationMs }, news)
+      emitter.emit('up', { durationMs })
     }
   }
 }

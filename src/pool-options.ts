@@ -12,6 +12,7 @@ export function poolOptions(options: EngineOptions): PoolOptions {
     isLifo: options.pool_use_lifo,
     maxWaiting: options.pool_max_waiting,
     timeout: options.pool_timeout * SECOND,
+    recoveryTimeout: options.recovery_timeout * SECOND,
     idleTimeout: options.pool_idle_timeout * SECOND,
     recycle: options.pool_recycle === -1 ? -1 : options.pool_recycle * SECOND,
     recycleJitter: options.pool_recycle_jitter,

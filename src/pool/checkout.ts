@@ -32,6 +32,9 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   /** The generation of a client whose ping timed out: it is doubted until a fresh connect has succeeded. */
   doubtedGeneration: number | undefined
 
+  /** Clock reading up to which it waits for a server that is away; none while that is there. */
+  parkedUntil: number | undefined
+
   readonly #signal: AbortSignal | undefined
   #timer: Timer | undefined
   #onAbort: (() => void) | undefined
@@ -53,7 +56,7 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   }
 
   /** From here on the checkout takes time, and may be called off: `onLeave` is told before it rejects. */
-  watch(clock: Clock, timeoutError: () => Error, onLeave: () => void): void {
+  watch(clock: Clock, timeoutError: () => unknown, onLeave: () => void): void {
     if (this.#timer !== undefined) return
     const leave = (error: unknown) => {
       if (this.isSettled) return

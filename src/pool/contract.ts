@@ -32,6 +32,8 @@ export type Connector<C extends PoolClient> = (
 /** `ENGINE_OPTIONS` as the pool counts: times in milliseconds. */
 export interface PoolOptions extends CapacityOptions, LivenessRules {
   readonly timeout: number
+  /** How long a checkout may wait for a server that is known to be away. */
+  readonly recoveryTimeout: number
   readonly maxWaiting: number
   readonly recycleJitter: number
   readonly isLifo: boolean
@@ -48,9 +50,15 @@ export interface PoolHooks<C extends PoolClient> {
   /** A new generation has begun. */
   generation(generation: number, error: unknown): void
   close(client: C, reason: CloseReason, error: unknown): void
+  /** The server is away, or has no place left for us (`isFull`): from here on one prober connects. */
+  down(error: unknown, isFull: boolean): void
+  /** It takes clients again, after `duration` milliseconds. */
+  up(duration: number, wasFull: boolean): void
 }
 
 export interface PoolStatus {
+  /** `down`: the server is known to be away. `recovering`: it is back, and clients are opened a few at a time. */
+  readonly state: 'up' | 'down' | 'recovering'
   /** Clients open or being opened. */
   readonly size: number
   readonly idle: number

@@ -1,19 +1,22 @@
 import type { Clock } from '../clock.js'
 import { exemptError, PingTimeoutError } from '../disconnect.js'
-import { EngineClosedError, OverloadedError, PoolTimeoutError } from '../errors.js'
+import { EngineClosedError } from '../errors.js'
 import { type Checkout, MAX_TRIES } from './checkout.js'
 import type { PoolClient, PoolCounters, PoolHooks, PoolOptions } from './contract.js'
 import type { Inventory } from './inventory.js'
 import { mustVerify } from './liveness.js'
-import { Queue } from './queue.js'
+import type { Recovery } from './recovery.js'
 import { Lease, type Slot } from './slot.js'
+import type { WaitingLine } from './waiting-line.js'
 
-/** What the dispatcher works with; the inventory it serves from belongs to the pool. */
+/** What the dispatcher works with; all of it belongs to the pool. */
 export interface DispatcherParts<C extends PoolClient> {
   readonly options: PoolOptions
   readonly clock: Clock
   readonly hooks: PoolHooks<C>
   readonly inventory: Inventory<C>
+  readonly line: WaitingLine<C>
+  readonly recovery: Recovery
   readonly counters: PoolCounters
   invalidate(error: unknown, generation: number): void
 }
@@ -25,135 +28,112 @@ export interface DispatcherParts<C extends PoolClient> {
  */
 export class Dispatcher<C extends PoolClient> {
   readonly #parts: DispatcherParts<C>
-  readonly #waiters = new Queue<Checkout<C>>()
   #isClosed = false
 
   constructor(parts: DispatcherParts<C>) {
     this.#parts = parts
   }
 
-  get waiting(): number {
-    return this.#waiters.size
-  }
-
   /** A checkout arrives. */
   admit(checkout: Checkout<C>): void {
-    const slot = this.#parts.inventory.takeIdle()
-    if (slot) this.#offer(checkout, slot)
-    else this.#enqueue(checkout)
+    const { inventory, line } = this.#parts
+    const slot = inventory.takeIdle()
+    if (slot) {
+      this.#offer(checkout, slot)
+      return
+    }
+    line.join(checkout)
+    this.#openForWaiters()
   }
 
   /** A slot with a live client is free. */
   supply(slot: Slot<C>): void {
-    const waiter = this.#waiters.shift()
+    const waiter = this.#parts.line.shift()
     if (waiter) this.#offer(waiter, slot)
     else this.#parts.inventory.putIdle(slot)
   }
 
   /** Capacity is free: idle clients go to those who wait, and what is still missing is opened. */
   serve(): void {
-    for (let waiter = this.#firstForIdle(); waiter; waiter = this.#firstForIdle()) {
-      const slot = this.#parts.inventory.takeIdle()
+    const { inventory, line } = this.#parts
+    for (let waiter = line.firstForIdle; waiter; waiter = line.firstForIdle) {
+      const slot = inventory.takeIdle()
       if (slot === undefined) break
-      this.#waiters.remove(waiter)
+      line.take(waiter)
       this.#offer(waiter, slot)
     }
     this.#openForWaiters()
   }
 
   onOpened(slot: Slot<C>): void {
-    const { inventory } = this.#parts
+    const { inventory, line, recovery } = this.#parts
+    recovery.succeeded(line.size > 1 && inventory.room > 0)
     const error = slot.client?.lost
     const unfit = this.#isClosed ? 'close' : inventory.unfitness(slot)
     if (unfit === undefined) {
       this.supply(slot)
+      this.#openForWaiters()
       return
     }
     inventory.discard(slot, unfit, error)
     // Dead on arrival: a try of the one who would have got it.
-    const waiter = unfit === 'error' && !slot.isReplacement ? this.#waiters.shift() : undefined
+    const waiter = unfit === 'error' && !slot.isBackground ? line.shift() : undefined
     if (waiter) this.#tryAgain(waiter, error)
     else this.#openForWaiters()
   }
 
-  /** The failure is the first waiter's, who would have got the client; the place it leaves is the next one's. */
+  /**
+   * If the server is away, whoever waits goes on waiting, behind the gate. Any other failure is the first waiter's,
+   * who would have got the client, and the place it leaves is the next one's.
+   */
   onOpenFailed(slot: Slot<C>, error: unknown): void {
-    this.#parts.counters.connectFailures += 1
-    const waiter = slot.isReplacement ? undefined : this.#waiters.shift()
-    if (waiter?.doubtedGeneration !== undefined) {
+    const { counters, hooks, line, recovery } = this.#parts
+    counters.connectFailures += 1
+    if (this.#isClosed) return
+    const { failure } = hooks.judge(error, 'connect', undefined)
+    const waiter = slot.isBackground ? undefined : line.first
+    const isFull = failure === 'too_many_connections'
+    if (isFull || failure === 'unavailable') {
+      recovery.failed(error, isFull)
+    } else {
+      if (waiter) line.take(waiter)
+      waiter?.reject(error)
+      recovery.succeeded(line.size > 0)
+    }
+    // A server that is full is there: what a silent client has cast doubt on may be well.
+    if (waiter?.doubtedGeneration !== undefined && !isFull) {
       this.#parts.invalidate(error, waiter.doubtedGeneration)
     }
-    waiter?.reject(error)
     this.#openForWaiters()
   }
 
-  /** Nobody waits any longer, and nobody will. */
+  /** Nobody is served any more. */
   close(): void {
     this.#isClosed = true
-    for (let waiter = this.#waiters.shift(); waiter; waiter = this.#waiters.shift()) {
-      waiter.reject(new EngineClosedError())
-    }
-  }
-
-  /** The first waiter who would take an idle client. */
-  #firstForIdle(): Checkout<C> | undefined {
-    let waiter = this.#waiters.first
-    while (waiter?.wantsFresh) waiter = waiter.next
-    return waiter
-  }
-
-  #enqueue(checkout: Checkout<C>): void {
-    const refusal = this.#refusal()
-    if (refusal !== undefined) {
-      checkout.reject(refusal)
-      return
-    }
-    this.#wait(checkout)
-    this.#openForWaiters()
-  }
-
-  /** Why a checkout may not wait for somebody else's client; none where one can be opened for it. */
-  #refusal(): Error | undefined {
-    const { inventory, options } = this.#parts
-    if (inventory.hasRoom) return undefined
-    const waiting = this.#waiters.size - inventory.connecting
-    if (options.timeout === 0) return waiting < 0 ? undefined : this.#timedOut()
-    return waiting >= options.maxWaiting ? new OverloadedError() : undefined
-  }
-
-  #wait(checkout: Checkout<C>): void {
-    this.#waiters.add(checkout)
-    this.#watch(checkout)
-  }
-
-  #watch(checkout: Checkout<C>): void {
-    checkout.watch(
-      this.#parts.clock,
-      () => this.#timedOut(),
-      () => this.#waiters.remove(checkout)
-    )
-  }
-
-  #timedOut(): PoolTimeoutError {
-    this.#parts.counters.timeouts += 1
-    return new PoolTimeoutError()
+    this.#parts.line.close()
   }
 
   #openForWaiters(): void {
-    const { inventory } = this.#parts
-    while (inventory.connecting < this.#waiters.size && inventory.hasRoom) inventory.open()
+    const { inventory, line, recovery } = this.#parts
+    while (
+      inventory.connecting < line.size &&
+      inventory.room > 0 &&
+      recovery.allows(inventory.connecting)
+    ) {
+      inventory.open()
+    }
   }
 
   /** Lends the slot's client to the checkout, after a ping where one is due. */
   #offer(checkout: Checkout<C>, slot: Slot<C>): void {
-    const { clock, counters, options } = this.#parts
+    const { clock, counters, line, options, recovery } = this.#parts
     const { client } = slot
     if (client === undefined) return
-    if (!mustVerify(slot, client, options, clock.now())) {
+    if (!mustVerify(slot, client, options, clock.now(), recovery.isClosed)) {
       this.#lend(checkout, slot, client)
       return
     }
-    this.#watch(checkout)
+    line.watch(checkout)
     counters.pings += 1
     client.ping(options.pingTimeout).then(
       () => this.#onVerified(checkout, slot, client),
@@ -219,7 +199,7 @@ export class Dispatcher<C extends PoolClient> {
   /** Back to the place that its arrival gives it; who has left already only leaves capacity behind. */
   #rejoin(checkout: Checkout<C>): void {
     if (this.#isClosed) checkout.reject(new EngineClosedError())
-    if (!checkout.isSettled) this.#wait(checkout)
+    if (!checkout.isSettled) this.#parts.line.rejoin(checkout)
     this.serve()
   }
 }

@@ -69,8 +69,14 @@ export class Inventory<C extends PoolClient> {
     return this.#generation
   }
 
-  get hasRoom(): boolean {
-    return this.#slots.size < this.#parts.capacity.limit
+  /** How many more clients may be opened. */
+  get room(): number {
+    return this.#parts.capacity.limit - this.#slots.size
+  }
+
+  /** Clients in their owner's hands: lent, being verified for a borrower or being reset after one. */
+  get lent(): number {
+    return this.#slots.size - this.#idle.size - this.#connecting
   }
 
   /** How many slots are beyond what is kept. */
@@ -107,9 +113,9 @@ export class Inventory<C extends PoolClient> {
   }
 
   /** Opens a client in a new slot; the owner makes sure that there is room. */
-  open(isReplacement = false): void {
+  open(isBackground = false): void {
     const { capacity, clock, connect, counters, owner, random, recycleJitter } = this.#parts
-    const slot = new Slot<C>(this.#generation, isReplacement)
+    const slot = new Slot<C>(this.#generation, isBackground)
     slot.expiresAt = clock.now() + capacity.maxAge * (1 - recycleJitter * random())
     this.#slots.add(slot)
     this.#connecting += 1
@@ -132,7 +138,7 @@ export class Inventory<C extends PoolClient> {
   /** Opens in the background what takes the place of a client that grew too old, so that no request waits for it. */
   replace(): void {
     if (this.#isClosed) return
-    if (this.#slots.size < this.#parts.capacity.keep && this.hasRoom) this.open(true)
+    if (this.#slots.size < this.#parts.capacity.keep && this.room > 0) this.open(true)
   }
 
   /** Gives the slot's place free at once, however long its client takes to close. */

@@ -8,14 +8,17 @@ export interface LivenessRules {
   readonly window: number
 }
 
-/** Whether a client must be heard from again before it is lent. */
+/** Whether a client must be heard from again before it is lent; always, while the server is known to be away. */
 export function mustVerify(
   slot: Slot<PoolClient>,
   client: PoolClient,
   rules: LivenessRules,
-  now: number
+  now: number,
+  isAway = false
 ): boolean {
-  if (!rules.isPrePing || slot.isFresh) return false
+  if (slot.isFresh) return false
+  if (isAway) return true
+  if (!rules.isPrePing) return false
   return now - client.heardAt >= rules.window
 }
 

@@ -14,7 +14,10 @@ import type {
 import { Dispatcher } from './dispatcher.js'
 import { IdleLosses } from './idle-losses.js'
 import { Inventory } from './inventory.js'
+import { Recovery } from './recovery.js'
+import { Returns } from './returns.js'
 import { Lease, type Slot } from './slot.js'
+import { WaitingLine } from './waiting-line.js'
 
 /** Lends clients, takes them back, and replaces the ones that are lost, too old or of an invalidated generation. */
 export class Pool<C extends PoolClient> {
@@ -22,7 +25,10 @@ export class Pool<C extends PoolClient> {
   readonly #clock: Clock
   readonly #hooks: PoolHooks<C>
   readonly #inventory: Inventory<C>
+  readonly #recovery: Recovery
+  readonly #line: WaitingLine<C>
   readonly #dispatcher: Dispatcher<C>
+  readonly #returns: Returns<C>
   readonly #idleLosses: IdleLosses
   readonly #counters: PoolCounters = {
     checkouts: 0,
@@ -46,8 +52,9 @@ export class Pool<C extends PoolClient> {
     this.#clock = clock
     this.#hooks = hooks
     this.#idleLosses = new IdleLosses(clock)
+    const capacity = capacityOf(options)
     this.#inventory = new Inventory({
-      capacity: capacityOf(options),
+      capacity,
       recycleJitter: options.recycleJitter,
       isLifo: options.isLifo,
       connect,
@@ -61,14 +68,37 @@ export class Pool<C extends PoolClient> {
         onClosed: (client, reason, error) => hooks.close(client, reason, error)
       }
     })
-    this.#dispatcher = new Dispatcher({
+    const inventory = this.#inventory
+    const counters = this.#counters
+    const recovery = new Recovery({
+      clock,
+      random,
+      limit: capacity.limit,
+      probe: () => this.#probe(),
+      onClosed: (error, isFull) => {
+        this.#line.parkAll()
+        hooks.down(error, isFull)
+      },
+      onOpened: (duration, wasFull) => {
+        this.#line.unparkAll()
+        hooks.up(duration, wasFull)
+      }
+    })
+    const line = new WaitingLine<C>({ options, clock, inventory, recovery, counters })
+    const dispatcher = new Dispatcher<C>({
       options,
       clock,
       hooks,
-      inventory: this.#inventory,
-      counters: this.#counters,
+      inventory,
+      line,
+      recovery,
+      counters,
       invalidate: (error, generation) => this.invalidate(error, generation)
     })
+    this.#recovery = recovery
+    this.#line = line
+    this.#dispatcher = dispatcher
+    this.#returns = new Returns({ hooks, inventory, dispatcher, isNullPool: options.isNullPool })
   }
 
   get generation(): number {
@@ -99,43 +129,12 @@ export class Pool<C extends PoolClient> {
 
   /** Gives back what {@link tryCheckout} took and nobody used. */
   putBack(lease: Lease<C>): void {
-    if (lease.isReturned) return
-    lease.isReturned = true
-    const { client, slot } = lease
-    const unfit = this.#unfitness(slot)
-    if (unfit === undefined) {
-      this.#dispatcher.supply(slot)
-      return
-    }
-    this.#inventory.discard(slot, unfit, client.lost)
-    this.#dispatcher.serve()
+    this.#returns.takeUnused(lease)
   }
 
   /** Takes a client back: reset, and lent to the first waiter. With a `reason` it is closed. A second return does nothing. */
   checkin(lease: Lease<C>, reason?: CloseReason, error?: unknown): void {
-    if (lease.isReturned) return
-    lease.isReturned = true
-    const { slot, client } = lease
-    if (lease.isDetached) {
-      this.#hooks.close(client, 'detach', error)
-      void client.close()
-      return
-    }
-    slot.isFresh = false
-    const unfit = reason ?? this.#unfitness(slot)
-    if (unfit !== undefined) {
-      this.#retire(slot, unfit, error ?? client.lost)
-      return
-    }
-    const resetting = client.reset()
-    if (resetting === undefined) {
-      this.#takeBack(slot, client)
-      return
-    }
-    resetting.then(
-      () => this.#takeBack(slot, client),
-      failure => this.#retire(slot, 'reset', failure)
-    )
+    this.#returns.take(lease, reason, error)
   }
 
   /** Takes the client out of the pool for good: its place is free at once, and its return closes it. */
@@ -163,6 +162,7 @@ export class Pool<C extends PoolClient> {
     reason: CloseReason = 'generation'
   ): boolean {
     if (this.#isClosed || generation < this.#inventory.generation) return false
+    if (reason === 'generation') this.#recovery.suspect()
     this.#inventory.nextGeneration(reason, error)
     this.#hooks.generation(this.#inventory.generation, error)
     this.#dispatcher.serve()
@@ -175,6 +175,8 @@ export class Pool<C extends PoolClient> {
    */
   close(timeout: number): Promise<void> {
     this.#isClosed = true
+    this.#recovery.stop()
+    this.#returns.close()
     this.#dispatcher.close()
     this.#closed ??= this.#inventory.close(timeout)
     return this.#closed
@@ -183,15 +185,21 @@ export class Pool<C extends PoolClient> {
   status(): PoolStatus {
     const { size, idle, connecting, generation, overflow } = this.#inventory
     return {
+      state: this.#recovery.state,
       size,
       idle,
       checkedOut: size - idle - connecting,
       connecting,
       overflow,
-      waiting: this.#dispatcher.waiting,
+      waiting: this.#line.size,
       generation,
       counters: { ...this.#counters }
     }
+  }
+
+  /** Milliseconds after which a repetition makes sense: of what failed for want of a server, or of a free client. */
+  retryAfter(want: 'server' | 'client'): number {
+    return want === 'server' ? this.#recovery.retryAfter : this.#line.drainTime
   }
 
   /** `pool_timeout` 0 means not to wait for a client in use; opening one has a limit of its own. */
@@ -201,30 +209,10 @@ export class Pool<C extends PoolClient> {
     return Math.min(own, request.deadline ?? Number.POSITIVE_INFINITY)
   }
 
-  #unfitness(slot: Slot<C>): CloseReason | undefined {
-    if (this.#isClosed) return 'close'
-    const unfit = this.#inventory.unfitness(slot)
-    // Nothing takes its place.
-    return unfit === 'recycle' && this.#options.isNullPool ? 'overflow' : unfit
-  }
-
-  /** A client came back and was made fit; its session may have ended, or its time come, meanwhile. */
-  #takeBack(slot: Slot<C>, client: C): void {
-    const unfit = this.#unfitness(slot)
-    if (unfit !== undefined) {
-      this.#retire(slot, unfit, client.lost)
-      return
-    }
-    this.#hooks.checkin(client)
-    this.#dispatcher.supply(slot)
-  }
-
-  /** Closes a client that came back, and lets the next one use its place. */
-  #retire(slot: Slot<C>, reason: CloseReason, error: unknown): void {
-    this.#inventory.discard(slot, reason, error)
-    this.#hooks.checkin(undefined)
-    this.#dispatcher.serve()
-    if (reason === 'recycle') this.#inventory.replace()
+  /** One client more, to see whether the server is back; where every place is taken, nobody could use it. */
+  #probe(): void {
+    if (this.#inventory.room > 0) this.#inventory.open(true)
+    else this.#recovery.postpone()
   }
 
   #onIdleLost(slot: Slot<C>, error: unknown): void {

@@ -17,12 +17,12 @@ export class Slot<C extends PoolClient> {
   isSoft = false
   /** Calls its connect off; one for each slot, since dozens may be connecting at once. */
   readonly calledOff = new AbortController()
-  /** Connected because an older one was due, not because somebody waits for it. */
-  readonly isReplacement: boolean
+  /** Connected because an older one was due, or to see whether the server is back: not because somebody waits for it. */
+  readonly isBackground: boolean
 
-  constructor(generation: number, isReplacement: boolean) {
+  constructor(generation: number, isBackground: boolean) {
     this.generation = generation
-    this.isReplacement = isReplacement
+    this.isBackground = isBackground
   }
 }
 

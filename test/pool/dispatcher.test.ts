@@ -4,7 +4,9 @@ import { Checkout } from '../../src/pool/checkout.js'
 import type { PoolOptions } from '../../src/pool/contract.js'
 import { Dispatcher } from '../../src/pool/dispatcher.js'
 import { Inventory } from '../../src/pool/inventory.js'
-import { type FakeClient, FakeServer, refused, socketReset } from '../fixtures/fake-client.js'
+import { Recovery } from '../../src/pool/recovery.js'
+import { WaitingLine } from '../../src/pool/waiting-line.js'
+import { type FakeClient, FakeServer, loginRefused, socketReset } from '../fixtures/fake-client.js'
 import { FakeClock, settle } from '../fixtures/fake-clock.js'
 import { POOL_OPTIONS, Watched } from '../fixtures/fake-pool.js'
 
@@ -37,9 +39,27 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
       onClosed: () => {}
     }
   })
-  const dispatcher: Dispatcher<FakeClient> = new Dispatcher<FakeClient>({
-    options: { ...POOL_OPTIONS, ...options },
+  const recovery = new Recovery({
     clock,
+    random: () => 0,
+    limit,
+    probe: () => inventory.open(true),
+    onClosed: () => line.parkAll(),
+    onOpened: () => line.unparkAll()
+  })
+  const poolOptions = { ...POOL_OPTIONS, ...options }
+  const line: WaitingLine<FakeClient> = new WaitingLine<FakeClient>({
+    options: poolOptions,
+    clock,
+    inventory,
+    recovery,
+    counters
+  })
+  const dispatcher: Dispatcher<FakeClient> = new Dispatcher<FakeClient>({
+    options: poolOptions,
+    clock,
+    line,
+    recovery,
     hooks: {
       judge: classify,
       checkout: () => {},
@@ -47,7 +67,9 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
       softInvalidate: () => {},
       detach: () => {},
       generation: () => {},
-      close: () => {}
+      close: () => {},
+      down: () => {},
+      up: () => {}
     },
     inventory,
     counters,
@@ -61,16 +83,16 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
     dispatcher.admit(checkout)
     return new Watched(checkout.promise)
   }
-  return { clock, server, inventory, dispatcher, counters, invalidated, arrive }
+  return { clock, server, inventory, dispatcher, line, counters, invalidated, arrive }
 }
 
 t.test('a checkout that finds an idle client waits for nothing', async t => {
-  const { arrive, clock, dispatcher, inventory, server } = build()
+  const { arrive, clock, dispatcher, line, inventory, server } = build()
   const first = arrive()
   await settle()
   dispatcher.supply(first.value.slot)
   const second = arrive()
-  t.equal(dispatcher.waiting, 0)
+  t.equal(line.size, 0)
   t.strictSame(clock.pending, { foreground: 0, background: 0 })
   await settle()
   t.equal(second.value.slot, first.value.slot)
@@ -79,12 +101,12 @@ t.test('a checkout that finds an idle client waits for nothing', async t => {
 })
 
 t.test('a slot that comes free is the first waiter’s, and idle when nobody waits', async t => {
-  const { arrive, dispatcher, inventory } = build()
+  const { arrive, dispatcher, line, inventory } = build()
   const holder = arrive()
   await settle()
   const { slot } = holder.value
   const [first, second] = [arrive(), arrive()]
-  t.equal(dispatcher.waiting, 2)
+  t.equal(line.size, 2)
   for (const waiter of [first, second]) {
     dispatcher.supply(slot)
     await settle()
@@ -95,7 +117,7 @@ t.test('a slot that comes free is the first waiter’s, and idle when nobody wai
 })
 
 t.test('capacity that comes free serves as many waiters as it can', async t => {
-  const { arrive, dispatcher, inventory, server } = build({ limit: 3 })
+  const { arrive, dispatcher, line, inventory, server } = build({ limit: 3 })
   const holders = [arrive(), arrive(), arrive()]
   await settle()
   const waiters = [arrive(), arrive(), arrive()]
@@ -111,52 +133,52 @@ t.test('capacity that comes free serves as many waiters as it can', async t => {
 })
 
 t.test('serving when nobody waits opens nothing', async t => {
-  const { dispatcher, server } = build()
+  const { dispatcher, line, server } = build()
   dispatcher.serve()
   t.equal(server.connects, 0)
 })
 
 t.test('a waiter that leaves is out of the queue before it knows', async t => {
-  const { arrive, clock, dispatcher } = build()
+  const { arrive, clock, dispatcher, line } = build()
   arrive()
   await settle()
   const waiter = arrive({ within: 100 })
   await clock.advance(100)
-  t.equal(dispatcher.waiting, 0)
+  t.equal(line.size, 0)
   t.match(waiter.error, { code: 'FST_DB_POOL_TIMEOUT' })
 })
 
 t.test(
   'P53 X16: the failure of a connect is the first waiter’s, its place the next one’s',
   async t => {
-    const { arrive, counters, dispatcher, invalidated, server } = build()
-    const error = refused()
+    const { arrive, counters, dispatcher, line, invalidated, server } = build()
+    const error = loginRefused()
     server.script(error, 'ok')
     const [first, second] = [arrive(), arrive()]
     await settle()
     t.equal(first.error, error)
     t.equal(second.state, 'resolved')
-    t.equal(dispatcher.waiting, 0)
+    t.equal(line.size, 0)
     t.match(counters, { connects: 2, connectFailures: 1 })
     t.strictSame(invalidated, [])
   }
 )
 
 t.test('a replacement is nobody’s, whether it fails or not', async t => {
-  const { arrive, dispatcher, inventory, server } = build()
+  const { arrive, dispatcher, line, inventory, server } = build()
   server.script('hang', 'ok')
   inventory.open(true)
   const waiter = arrive()
-  t.equal(dispatcher.waiting, 1)
+  t.equal(line.size, 1)
   t.equal(server.connects, 1, 'one is on its way')
-  server.hanging[0]!.fail(refused())
+  server.hanging[0]!.fail(loginRefused())
   await settle()
   t.equal(waiter.state, 'resolved')
   t.equal(server.connects, 2)
 })
 
 t.test('a failed ping invalidates the generation of its client, and not a newer one', async t => {
-  const { arrive, dispatcher, invalidated } = build({ isPrePing: true })
+  const { arrive, dispatcher, line, invalidated } = build({ isPrePing: true })
   const holder = arrive()
   await settle()
   const { client, slot } = holder.value
@@ -170,12 +192,12 @@ t.test('a failed ping invalidates the generation of its client, and not a newer 
 })
 
 t.test('a doubt is settled by the connect that fails, with the connect’s error', async t => {
-  const { arrive, clock, dispatcher, invalidated, server } = build({ isPrePing: true })
+  const { arrive, clock, dispatcher, line, invalidated, server } = build({ isPrePing: true })
   const holder = arrive()
   await settle()
   dispatcher.supply(holder.value.slot)
   holder.value.client.pingReply = 'silent'
-  const error = refused()
+  const error = loginRefused()
   server.script(error)
   const doubting = arrive()
   await clock.advance(1000)
@@ -184,12 +206,12 @@ t.test('a doubt is settled by the connect that fails, with the connect’s error
 })
 
 t.test('closing refuses the waiters, and lent clients are not touched', async t => {
-  const { arrive, dispatcher, clock } = build()
+  const { arrive, dispatcher, line, clock } = build()
   const holder = arrive()
   await settle()
   const waiters = [arrive(), arrive()]
   dispatcher.close()
-  t.equal(dispatcher.waiting, 0)
+  t.equal(line.size, 0)
   await settle()
   for (const waiter of waiters) t.match(waiter.error, { code: 'FST_DB_ENGINE_CLOSED' })
   t.strictSame(clock.pending, { foreground: 0, background: 0 })
@@ -197,7 +219,7 @@ t.test('closing refuses the waiters, and lent clients are not touched', async t 
 })
 
 t.test('after closing a client that has connected is closed', async t => {
-  const { arrive, dispatcher, inventory, server } = build()
+  const { arrive, dispatcher, line, inventory, server } = build()
   server.script('hang')
   const waiter = arrive()
   dispatcher.close()

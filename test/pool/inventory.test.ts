@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Capacity } from '../../src/pool/capacity.js'
 import { Inventory, type InventoryParts } from '../../src/pool/inventory.js'
 import type { Slot } from '../../src/pool/slot.js'
-import { type FakeClient, FakeServer, refused, socketReset } from '../fixtures/fake-client.js'
+import { type FakeClient, FakeServer, loginRefused, socketReset } from '../fixtures/fake-client.js'
 import { FakeClock, settle } from '../fixtures/fake-clock.js'
 
 const NO_TIMERS = { foreground: 0, background: 0 }
@@ -48,7 +48,7 @@ function build(capacity: Partial<Capacity> = {}, parts: Partial<InventoryParts<F
 
 t.test('P02: a new inventory has opened nothing', async t => {
   const { inventory, server } = build()
-  t.match(inventory, { size: 0, idle: 0, connecting: 0, overflow: 0, hasRoom: true })
+  t.match(inventory, { size: 0, idle: 0, connecting: 0, overflow: 0, room: 3 })
   t.equal(server.connects, 0)
 })
 
@@ -56,7 +56,7 @@ t.test('a slot counts from the moment its client is being connected', async t =>
   const { inventory, server, slots } = build({ limit: 1 })
   server.script('hang')
   inventory.open()
-  t.match(inventory, { size: 1, connecting: 1, hasRoom: false })
+  t.match(inventory, { size: 1, connecting: 1, room: 0 })
   server.hanging[0]!.succeed()
   await settle()
   t.match(inventory, { size: 1, connecting: 0, idle: 0 })
@@ -65,7 +65,7 @@ t.test('a slot counts from the moment its client is being connected', async t =>
 
 t.test('P51: a connect that fails leaves its place free before the owner is told', async t => {
   const { counters, inventory, log, server } = build({ limit: 1 })
-  server.reply = refused()
+  server.reply = loginRefused()
   inventory.open()
   await settle()
   t.strictSame(log, ['failed, size 0, connecting 0'])
@@ -78,7 +78,7 @@ t.test('overflow is what is open beyond what is kept', async t => {
   t.equal(inventory.overflow, 0)
   await open(1)
   t.equal(inventory.overflow, 1)
-  t.equal(inventory.hasRoom, false)
+  t.equal(inventory.room, 0)
 })
 
 t.test('a slot taken from the idle ones is in the hands of the owner', async t => {
@@ -116,7 +116,7 @@ t.test(
     const [slot] = await open(1)
     server.clients[0]!.isCloseSlow = true
     inventory.discard(slot!, 'error', undefined)
-    t.equal(inventory.hasRoom, true)
+    t.equal(inventory.room, 1)
     t.strictSame(server.closes, [1])
   }
 )
@@ -134,7 +134,7 @@ t.test('a detached client stays open and is counted no more', async t => {
   const { inventory, log, server, open } = build()
   const [slot] = await open(1)
   inventory.detach(slot!)
-  t.match(inventory, { size: 0, hasRoom: true })
+  t.match(inventory, { size: 0, room: 3 })
   t.strictSame(server.closes, [0])
   t.strictSame(log, [])
 })

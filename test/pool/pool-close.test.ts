@@ -1,6 +1,6 @@
 import t from 'tap'
 import { EngineClosedError } from '../../src/errors.js'
-import { refused, socketReset } from '../fixtures/fake-client.js'
+import { loginRefused, socketReset } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { buildPool, fillIdle, start, startMany, takeMany, Watched } from '../fixtures/fake-pool.js'
 
@@ -196,7 +196,7 @@ t.test('a closed pool can be invalidated no more', async t => {
   const { pool, events } = buildPool(t, { poolSize: 1 })
   const [lease] = await takeMany(pool, 1)
   const closed = pool.close(1000)
-  t.equal(pool.invalidate(refused()), false)
+  t.equal(pool.invalidate(loginRefused()), false)
   t.equal(pool.generation, 0)
   pool.checkin(lease!)
   await closed

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { PingTimeoutError } from '../../src/disconnect.js'
 import { PoolTimeoutError } from '../../src/errors.js'
-import { adminShutdown, refused } from '../fixtures/fake-client.js'
+import { adminShutdown, loginRefused, refused, tooManyClients } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, fillIdle, start, startMany } from '../fixtures/fake-pool.js'
 
@@ -41,10 +41,10 @@ t.test('a connect that fails after a ping that timed out raises the generation',
   const { pool, clock, server, events } = buildPool(t, { poolSize: 3, isPrePing: true })
   const clients = await fillIdle(pool, 3)
   for (const client of clients) client.pingReply = 'silent'
-  server.script(refused())
+  server.script(loginRefused())
   const checkout = start(pool)
   await clock.advance(1000)
-  t.match(checkout.error, { code: 'ECONNREFUSED' })
+  t.match(checkout.error, { code: '28P01' })
   t.equal(pool.generation, 1)
   t.strictSame(server.closes, [1, 1, 1])
   t.strictSame(events.slice(-4), [
@@ -58,8 +58,8 @@ t.test('a connect that fails after a ping that timed out raises the generation',
 
 t.test('a connect that fails raises no generation when no ping has timed out', async t => {
   const { pool, server } = buildPool(t)
-  server.script(refused())
-  await t.rejects(pool.checkout(), { code: 'ECONNREFUSED' })
+  server.script(loginRefused())
+  await t.rejects(pool.checkout(), { code: '28P01' })
   t.equal(pool.generation, 0)
 })
 
@@ -67,13 +67,29 @@ t.test('two who doubt the same generation raise it once', async t => {
   const { pool, clock, server } = buildPool(t, { poolSize: 3, isPrePing: true })
   const clients = await fillIdle(pool, 3)
   for (const client of clients) client.pingReply = 'silent'
-  server.script(refused(), refused())
+  server.script(refused())
   const checkouts = startMany(pool, 2)
   await clock.advance(1000)
-  for (const checkout of checkouts) t.match(checkout.error, { code: 'ECONNREFUSED' })
+  for (const checkout of checkouts) t.equal(checkout.state, 'pending', 'the gate is closed')
   t.equal(pool.generation, 1)
   t.strictSame(server.closes, [1, 1, 1])
+  await clock.advance(25)
+  for (const checkout of checkouts) pool.checkin(checkout.value)
+  t.equal(pool.generation, 1)
   await assertFullCapacity(pool, 3)
+})
+
+t.test('a connect that finds the server full settles no doubt', async t => {
+  const { pool, clock, server } = buildPool(t, { poolSize: 2, isPrePing: true })
+  const clients = await fillIdle(pool, 2)
+  clients[1]!.pingReply = 'silent'
+  server.script(tooManyClients())
+  const doubting = start(pool)
+  await clock.advance(1000)
+  t.match(pool.status(), { state: 'up', generation: 0, idle: 1 })
+  await clock.advance(25)
+  pool.checkin(doubting.value)
+  t.equal(pool.generation, 0)
 })
 
 t.test('X39: a doubt about an old generation does not hurt the new one', async t => {
@@ -84,9 +100,9 @@ t.test('X39: a doubt about an old generation does not hurt the new one', async t
   const doubting = start(pool)
   await clock.advance(1000)
   pool.invalidate(undefined)
-  server.hanging[0]!.fail(refused())
+  server.hanging[0]!.fail(loginRefused())
   await settle()
-  t.match(doubting.error, { code: 'ECONNREFUSED' })
+  t.match(doubting.error, { code: '28P01' })
   t.equal(pool.generation, 1)
   await assertFullCapacity(pool, 3)
 })
@@ -104,7 +120,7 @@ t.test('who doubts and is served by a client that comes back has no quarrel with
   pool.checkin(other.value)
   await settle()
   t.equal(doubting.value.client, other.value.client)
-  server.hanging[0]!.fail(refused())
+  server.hanging[0]!.fail(loginRefused())
   await settle()
   t.equal(pool.generation, 0)
   pool.checkin(doubting.value)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { adminShutdown, refused, socketReset } from '../fixtures/fake-client.js'
+import { adminShutdown, loginRefused, socketReset } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import {
   assertFullCapacity,
@@ -140,9 +140,9 @@ t.test('P64 P66: when the server is down after an invalidation, nothing old is l
   const { pool, server } = buildPool(t, { poolSize: 1 })
   await fillIdle(pool, 1)
   pool.invalidate(adminShutdown())
-  server.script(refused(), refused())
+  server.script(loginRefused(), loginRefused())
   for (let count = 0; count < 2; count += 1) {
-    await t.rejects(pool.checkout(), { code: 'ECONNREFUSED' })
+    await t.rejects(pool.checkout(), { code: '28P01' })
     t.match(pool.status(), { size: 0, checkedOut: 0, overflow: 0 })
   }
   await assertFullCapacity(pool, 1)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { refused, socketReset } from '../fixtures/fake-client.js'
+import { loginRefused, socketReset } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { buildPool, start, startMany, takeMany } from '../fixtures/fake-pool.js'
 
@@ -60,10 +60,10 @@ t.test('P89: a NullPool survives failed connects, invalidations and dead clients
   const [lease] = await takeMany(pool, 1)
   pool.invalidate(socketReset())
   pool.checkin(lease!, 'error', socketReset())
-  server.script(refused(), 'dead', 'ok')
+  server.script(loginRefused(), 'dead', 'ok')
   const [failed, served] = startMany(pool, 2)
   await settle()
-  t.match(failed!.error, { code: 'ECONNREFUSED' })
+  t.match(failed!.error, { code: '28P01' })
   t.equal(served!.value.client.id, 3)
   t.match(pool.status(), { size: 1, checkedOut: 1, generation: 1 })
 })

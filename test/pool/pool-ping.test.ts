@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Verdict } from '../../src/disconnect.js'
-import { idleSessionTimeout, refused, socketReset, syntaxError } from '../fixtures/fake-client.js'
+import { idleSessionTimeout, loginRefused, socketReset, syntaxError } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, fillIdle, start } from '../fixtures/fake-pool.js'
 
@@ -66,9 +66,9 @@ t.test(
     const { pool, server } = buildPool(t, { isPrePing: true })
     const [first, second] = await fillIdle(pool, 2)
     for (const client of [first!, second!]) client.pingReply = socketReset()
-    server.reply = refused()
+    server.reply = loginRefused()
     for (let count = 0; count < 10; count += 1) {
-      await t.rejects(pool.checkout(), { code: 'ECONNREFUSED' })
+      await t.rejects(pool.checkout(), { code: '28P01' })
       t.match(pool.status(), { size: 0, idle: 0, checkedOut: 0, waiting: 0 })
     }
     t.strictSame(server.closes, [1, 1])

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { refused } from '../fixtures/fake-client.js'
+import { loginRefused } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, fillIdle, start, takeMany } from '../fixtures/fake-pool.js'
 
@@ -65,7 +65,7 @@ t.test('the failure of a replacement is nobody’s failure', async t => {
   server.script('hang', 'ok')
   await clock.advance(1001)
   const waiter = start(pool)
-  server.hanging[0]!.fail(refused())
+  server.hanging[0]!.fail(loginRefused())
   await settle()
   t.equal(waiter.value.client.id, 2)
   t.match(pool.status(), { size: 1, generation: 0, counters: { connectFailures: 1 } })
@@ -85,7 +85,7 @@ t.test('a replacement dead on arrival is nobody’s try', async t => {
 t.test('a replacement that fails is not tried again until somebody wants a client', async t => {
   const { pool, clock, server } = buildPool(t, { poolSize: 1, recycle: 1000 })
   await fillIdle(pool, 1)
-  server.script(refused())
+  server.script(loginRefused())
   await clock.advance(100_000)
   t.equal(server.connects, 2)
   t.match(pool.status(), { size: 0, connecting: 0 })
@@ -98,9 +98,9 @@ t.test(
   async t => {
     const { pool, clock, server } = buildPool(t, { poolSize: 1, recycle: 1000 })
     await fillIdle(pool, 1)
-    server.script(refused(), refused())
+    server.script(loginRefused(), loginRefused())
     await clock.advance(1001)
-    await t.rejects(pool.checkout(), { code: 'ECONNREFUSED' })
+    await t.rejects(pool.checkout(), { code: '28P01' })
     t.match(pool.status(), { size: 0, checkedOut: 0, overflow: 0, waiting: 0 })
     t.strictSame(server.closes, [1])
     await assertFullCapacity(pool, 1)
@@ -192,10 +192,10 @@ t.test('the connect that follows a recycle is the waiter’s own, and so is its 
   const [lease] = await takeMany(pool, 1)
   const waiter = start(pool)
   await clock.advance(1001)
-  server.script(refused())
+  server.script(loginRefused())
   pool.checkin(lease!)
   await settle()
-  t.match(waiter.error, { code: 'ECONNREFUSED' })
+  t.match(waiter.error, { code: '28P01' })
   await assertFullCapacity(pool, 1)
 })
 

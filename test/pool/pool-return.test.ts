@@ -1,5 +1,5 @@
 import t from 'tap'
-import { refused, socketReset } from '../fixtures/fake-client.js'
+import { loginRefused, socketReset } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, start, takeMany } from '../fixtures/fake-pool.js'
 
@@ -224,10 +224,10 @@ t.test('P68 P69: a checkout hook that throws a disconnect has the next client tr
 t.test('P68: a checkout hook that always throws a disconnect is asked three times', async t => {
   const { pool, server, events } = buildPool(t, {
     onCheckout: () => {
-      throw refused()
+      throw loginRefused()
     }
   })
-  await t.rejects(pool.checkout(), { code: 'ECONNREFUSED' })
+  await t.rejects(pool.checkout(), { code: '28P01' })
   t.strictSame(
     events.filter(event => event.startsWith('checkout')),
     ['checkout 1', 'checkout 2', 'checkout 3']

@@ -54,7 +54,7 @@ t.test('a thousand waiters are all served, in order', async t => {
   t.equal(server.connects, 2)
 })
 
-t.test('P48 A10: who waits longer than pool_timeout is refused, and no sooner', async t => {
+t.test('P48 A10: who waits longer than pool_timeout is loginRefused, and no sooner', async t => {
   const { pool, clock } = buildPool(t, { poolSize: 3, timeout: 2000 })
   const leases = await takeMany(pool, 3)
   const waiter = start(pool)

@@ -16,8 +16,8 @@ t.test(
 )
 
 t.test('a slot knows whether anybody waits for it', async t => {
-  t.equal(new Slot<FakeClient>(0, false).isReplacement, false)
-  t.equal(new Slot<FakeClient>(0, true).isReplacement, true)
+  t.equal(new Slot<FakeClient>(0, false).isBackground, false)
+  t.equal(new Slot<FakeClient>(0, true).isBackground, true)
 })
 
 t.test("P11: a lease has the client itself, and its slot's generation", async t => {
