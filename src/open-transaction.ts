@@ -19,6 +19,29 @@ export class OpenTransaction {
     this.isReadOnly = isReadOnly
   }
 
+  /** Runs work that is to carry BEGIN if it is the first, and after whatever begins it if it is not. */
+  async inTurn<Result>(
+    work: (carried: OpenTransaction | undefined) => Promise<Result>
+  ): Promise<Result> {
+    this.enter()
+    try {
+      if (this.isBegun || !(await this.claim())) return await work(undefined)
+      try {
+        return await work(this)
+      } finally {
+        this.release()
+      }
+    } finally {
+      this.leave()
+    }
+  }
+
+  /** BEGIN was answered. To be told with the answer: the session may be lost with the next message. */
+  answered(isInTransaction: boolean): void {
+    this.isBegun = isInTransaction
+    this.isRefused = !isInTransaction
+  }
+
   /**
    * Whether the caller's statement is to carry BEGIN. Those started behind it wait until it is through, also when it
    * must be repeated: if BEGIN failed, they would be committed one by one. Whoever is told yes must {@link release}.

@@ -1,3 +1,10 @@
+import type { Account } from './account.js'
+import type { Attempt } from './attempt.js'
+import type { Client } from './client/client.js'
+import { Failure } from './failure.js'
+import type { Job } from './job.js'
+import type { Session } from './session.js'
+
 /** How many successes earn one replay: enough that they never double the load of a server in trouble. */
 const SUCCESSES = 10
 
@@ -33,3 +40,41 @@ export class ReplayBudget {
 
 /** For pools without a limit. */
 const MAX_COUNTED_CLIENTS = 100
+
+export interface ReplayParts {
+  readonly session: Session
+  readonly account: Account
+  readonly budget: ReplayBudget
+  onReplay(text: string, error: unknown): void
+}
+
+/** Whether what a connection has tried in vain may be done again, unseen. */
+export class Replay {
+  readonly #parts: ReplayParts
+  /** The client that carries session state of this connection's own, and what made it: it cannot be gone on with on another. */
+  #tainted: { client: Client; by: Attempt | undefined } | undefined
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts
+  }
+
+  /** The session has state of this connection's own from now on. */
+  taint(client: Client, by: Attempt | undefined): void {
+    if (this.#tainted?.client !== client) this.#tainted = { client, by }
+  }
+
+  /** Takes one from the budget, if it may: only for what is known to have had no effect, where the session had no state of its own. */
+  take<Result>(failure: unknown, job: Job<Result>, attempt: Attempt): boolean {
+    const { account, budget, onReplay, session } = this.#parts
+    if (!(failure instanceof Failure) || !failure.isDisconnect || session.isEnded) return false
+    if (this.#tainted?.client === attempt.client && this.#tainted?.by !== attempt) return false
+    if (account.isInDoubt) return false
+    const isFirst = attempt.carried?.isBegun === false
+    const isAlone = !session.isPendingRollback && job.isRepeatable
+    if (!isFirst && !isAlone) return false
+    if (!budget.take()) return false
+    session.isPendingRollback = false
+    onReplay(job.text, failure.error)
+    return true
+  }
+}

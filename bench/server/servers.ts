@@ -1,0 +1,80 @@
+import fastifyPostgres from '@fastify/postgres'
+import type { FastifyInstance } from 'fastify'
+import dbPlugin from 'fastify-pg-engine'
+import pg from 'pg'
+import postgres from 'postgres'
+
+/** Connections that each of them may open. */
+const CONNECTIONS = 15
+const ITEMS = 1000
+const FIVE = [1, 2, 3, 4, 5]
+
+const text = 'select id, name from item where id = $1'
+const someId = () => 1 + Math.floor(Math.random() * ITEMS)
+
+/** What must be there before anything is measured. */
+export const SCHEMA = `
+  create table item (id integer primary key, name text not null);
+  insert into item select n, 'item ' || n from generate_series(1, ${ITEMS}) as n;
+  analyze item`
+
+/**
+ * The servers that are compared. Each adds routes: `/read`, one statement by key; `/transaction`, the same in a
+ * transaction; `/five-reads`, five of them started together; and what only it can do.
+ */
+export const servers: Record<string, (app: FastifyInstance, url: string) => Promise<void>> = {
+  '@fastify/postgres': async (app, url) => {
+    await app.register(fastifyPostgres, { connectionString: url, max: CONNECTIONS })
+    const read = async () => (await app.pg.query(text, [someId()])).rows[0]
+    app.get('/read', read)
+    app.get('/transaction', () =>
+      app.pg.transact(async client => (await client.query(text, [someId()])).rows[0])
+    )
+    app.get('/five-reads', () => Promise.all(FIVE.map(read)))
+  },
+
+  'postgres.js': async (app, url) => {
+    const sql = postgres(url, { max: CONNECTIONS })
+    app.addHook('onClose', () => sql.end())
+    const read = async () => (await sql`select id, name from item where id = ${someId()}`)[0]
+    app.get('/read', read)
+    app.get('/transaction', () =>
+      sql.begin(async tx => (await tx`select id, name from item where id = ${someId()}`)[0])
+    )
+    app.get('/five-reads', () => Promise.all(FIVE.map(read)))
+  },
+
+  /** The limit of `pg` on this work: one client, pipelined, with a named statement. */
+  'pg pipelined': async (app, url) => {
+    const client = new pg.Client({ connectionString: url, pipeline: true })
+    await client.connect()
+    app.addHook('onClose', () => client.end())
+    const read = async () =>
+      (await client.query({ name: 'read', text, values: [someId()] })).rows[0]
+    app.get('/read', read)
+    app.get('/five-reads', () => Promise.all(FIVE.map(read)))
+  },
+
+  ours: (app, url) => addOurs(app, url, {}),
+  'ours, no pre-ping': (app, url) => addOurs(app, url, { pool_pre_ping: false }),
+  /** Verified at each checkout, as after a pause. */
+  'ours, always cold': (app, url) => addOurs(app, url, { pool_pre_ping_window: 0 })
+}
+
+async function addOurs(app: FastifyInstance, url: string, options: object): Promise<void> {
+  const engineOptions = { pool_size: CONNECTIONS, max_overflow: 0, ...options }
+  await app.register(dbPlugin, { url, engineOptions, env: {} })
+  app.get('/read', async ({ db }) => (await db.query(text, [someId()])).rows[0])
+  app.get('/app-read', async () => (await app.db.query(text, [someId()])).rows[0])
+  app.get('/transaction', ({ db }) =>
+    db.transaction(async tx => (await tx.query(text, [someId()])).rows[0])
+  )
+  app.get(
+    '/route-transaction',
+    { config: { db: { transaction: true } } },
+    async ({ db }) => (await db.query(text, [someId()])).rows[0]
+  )
+  app.get('/five-reads', ({ db }) =>
+    Promise.all(FIVE.map(async () => (await db.query(text, [someId()])).rows[0]))
+  )
+}

@@ -1,0 +1,81 @@
+import type { Account } from './account.js'
+import type { Attempt } from './attempt.js'
+import type { Client } from './client/client.js'
+import { EvidencePart } from './client/evidence.js'
+import { Exchange } from './client/exchange.js'
+import { ControlPart, type Part } from './client/parts.js'
+import type { Inquiry } from './inquiry.js'
+import type { Job } from './job.js'
+import type { OpenTransaction } from './open-transaction.js'
+import type { Replay } from './replay.js'
+
+export interface DispatchParts {
+  readonly account: Account
+  readonly inquiry: Inquiry
+  readonly replay: Replay
+}
+
+/** Writes one try of a job to a client, with what is to ride with it, and enters in the account what becomes of it. */
+export class Dispatch {
+  readonly #parts: DispatchParts
+
+  constructor(parts: DispatchParts) {
+    this.#parts = parts
+  }
+
+  async send<Result>(
+    client: Client,
+    job: Job<Result>,
+    attempt: Attempt,
+    carried: OpenTransaction | undefined
+  ): Promise<Result> {
+    const { account, inquiry, replay } = this.#parts
+    attempt.client = client
+    attempt.carried = carried
+    const isInTransaction = carried !== undefined || client.isInTransaction
+    const isBlock = job.block !== undefined && !isInTransaction
+    attempt.parts = this.#assemble(client, job, carried, isBlock)
+    attempt.exchange = new Exchange(attempt.parts, () => {
+      if (job.leavesState) replay.taint(client, attempt)
+      const effect = (isBlock && job.effectInBlock) || job.effect
+      account.written(effect, isBlock || isInTransaction)
+      if (isBlock && account.isOpen) account.written('commit', true)
+      attempt.isUnanswered = account.isUnanswered
+    })
+    try {
+      await client.run(attempt.exchange, error => {
+        attempt.isUnanswered = false
+        carried?.answered(client.isInTransaction)
+        // A result that cannot be read was executed all the same.
+        const isDone = error === undefined || attempt.exchange?.isDone === true
+        account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
+      })
+      return job.result(attempt.parts)
+    } catch (error) {
+      if (client.lost === undefined && isBlock && client.isInTransaction) await rollback(client)
+      throw error
+    } finally {
+      inquiry.learn(client, job, attempt)
+    }
+  }
+
+  #assemble<Result>(
+    client: Client,
+    job: Job<Result>,
+    carried: OpenTransaction | undefined,
+    isBlock: boolean
+  ): Part[] {
+    const parts = job.parts()
+    if (carried) parts.unshift(new ControlPart(carried.begin))
+    const isInTransaction = carried !== undefined || client.isInTransaction
+    if (this.#parts.inquiry.isNeeded(client, job, isInTransaction))
+      parts.push(new EvidencePart(client.server))
+    if (isBlock && job.block) parts.unshift(new ControlPart(job.block))
+    if (isBlock) parts.push(new ControlPart('COMMIT'))
+    return parts
+  }
+}
+
+async function rollback(client: Client): Promise<void> {
+  await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
+}
