@@ -67,8 +67,7 @@ export class Connector {
         signal
       )
     } catch (error) {
-      if (!signal?.aborted)
-        this.#failure = { code: errorCode(error), at: new Date().toISOString() }
+      if (!signal?.aborted) this.#failure = { code: errorCode(error), at: new Date().toISOString() }
       throw error
     }
   }

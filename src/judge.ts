@@ -55,9 +55,7 @@ export function createJudge(
 
 /** What a hook may deny: that a session was lost, or that waiting for one helps. */
 function isLoss({ failure }: Verdict): boolean {
-  return (
-    failure === 'disconnect' || failure === 'unavailable' || failure === 'too_many_connections'
-  )
+  return failure === 'disconnect' || failure === 'unavailable' || failure === 'too_many_connections'
 }
 
 function override(verdict: Verdict, answer: ReturnType<IsDisconnect>, phase: Phase): Verdict {

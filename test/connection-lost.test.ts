@@ -15,7 +15,11 @@ t.test(
   'E26 E27 E30: a connection that cannot reconnect stays invalidated, and can be tried again',
   async t => {
     const proxy = await startProxy(t, postgres)
-    const { engine } = openEngine(t, proxy.url(postgres.url), { pool_size: 2, max_overflow: 0 })
+    const { engine } = openEngine(t, proxy.url(postgres.url), {
+      pool_size: 2,
+      max_overflow: 0,
+      recovery_timeout: 0
+    })
     const db = requestOf(engine)
     await servedBy(db)
     proxy.refuse()
@@ -31,6 +35,7 @@ t.test(
     }
     t.match(engine.status(), { size: 0, connecting: 0, waiting: 0, checkedOut: 0, state: 'down' })
     await proxy.accept()
+    await until(() => engine.status().state === 'up')
     t.ok(await servedBy(db))
     t.equal(db.invalidated, false)
     const other = await engine.connect()

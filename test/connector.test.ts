@@ -1,6 +1,6 @@
 import t from 'tap'
 import { named } from './fixtures/app.js'
-import { openEngine, servedBy } from './fixtures/open-engine.js'
+import { openEngine, servedBy, until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
 import { startProxy } from './fixtures/proxy.js'
 
@@ -10,7 +10,7 @@ const FRESH = { pool_size: 1, max_overflow: 0 }
 
 t.test('X43: an outage is told of once, and its end once', async t => {
   const proxy = await startProxy(t, postgres)
-  const { engine, log } = openEngine(t, proxy.url(postgres.url))
+  const { engine, log } = openEngine(t, proxy.url(postgres.url), { recovery_timeout: 1 })
   proxy.refuse()
   t.match(engine.status(), { state: 'up', lastError: undefined })
   for (let round = 0; round < 3; round += 1) {
@@ -101,7 +101,8 @@ t.test(
 t.test('X08: a connect listener that hangs is cut off with the attempt', async t => {
   const { engine } = openEngine(t, named(postgres.url, 'hangs'), {
     ...FRESH,
-    connect_timeout: 1
+    connect_timeout: 1,
+    recovery_timeout: 0
   })
   const remove = engine.on('connect', () => new Promise<never>(() => {}))
   await t.rejects(engine.query('select 1'), { code: 'FST_DB_UNAVAILABLE' })
@@ -149,7 +150,11 @@ t.test(
 t.test(
   'a first client that hangs in its preparation does not hang the others for ever',
   async t => {
-    const { engine } = openEngine(t, postgres.url, { pool_size: 2, connect_timeout: 1 })
+    const { engine } = openEngine(t, postgres.url, {
+      pool_size: 2,
+      connect_timeout: 1,
+      recovery_timeout: 0
+    })
     let isFirst = true
     engine.on('first_connect', () => {
       if (!isFirst) return
@@ -157,6 +162,7 @@ t.test(
       return new Promise<never>(() => {})
     })
     await t.rejects(engine.query('select 1'), { code: 'FST_DB_UNAVAILABLE' })
+    await until(() => engine.status().state === 'up')
     t.ok(await servedBy(engine), 'the next one prepares anew')
   }
 )

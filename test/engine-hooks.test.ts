@@ -201,7 +201,7 @@ t.test('E25 E29 E32 E34: a failed connect can be called what it is not, both way
   await t.rejects(denied.query('select 1'), { code: 'ECONNREFUSED', statusCode: undefined })
   const url = new URL(postgres.url)
   url.pathname = 'nowhere'
-  const { engine: claimed } = openEngine(t, url.href, {}, hook(true))
+  const { engine: claimed } = openEngine(t, url.href, { recovery_timeout: 0 }, hook(true))
   await t.rejects(claimed.query('select 1'), {
     code: 'FST_DB_UNAVAILABLE',
     cause: { code: '3D000' }

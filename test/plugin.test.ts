@@ -161,7 +161,8 @@ t.test('a hook before ours may use the database', async t => {
 })
 
 t.test('the headers survive a custom error handler and a wrapped error', async t => {
-  const app = await buildApp(t, { url: 'postgres://127.0.0.1:1/nobody' }, app => {
+  const engineOptions = { recovery_timeout: 0 }
+  const app = await buildApp(t, { url: 'postgres://127.0.0.1:1/nobody', engineOptions }, app => {
     app.setErrorHandler((error, _request, reply) => reply.send({ own: true, ...toProblem(error) }))
     app.post('/', async request => request.db.query('select 1'))
     app.post('/wrapped', async request => {

@@ -7,7 +7,7 @@ await postgres.admin(
   'create table entries (id int primary key, ref int references entries deferrable initially deferred)'
 )
 const PROBLEM = 'application/problem+json; charset=utf-8'
-const AWAY = 'postgres://127.0.0.1:1/nobody'
+const AWAY = { url: 'postgres://127.0.0.1:1/nobody', engineOptions: { recovery_timeout: 0 } }
 const UNAVAILABLE = {
   type: 'urn:fastify-pg-engine:unavailable',
   title: 'The database is not available',
@@ -21,7 +21,7 @@ const UNAVAILABLE = {
 t.test('a failure of the database is a problem, whatever body the error handler sends', async t => {
   const bodies: unknown[] = [undefined, 'text', '', { own: true }, [], Buffer.from('bytes'), null]
   for (const body of bodies) {
-    const app = await buildApp(t, { url: AWAY, problemJson: true }, app => {
+    const app = await buildApp(t, { ...AWAY, problemJson: true }, app => {
       app.setErrorHandler((_error, _request, reply) => reply.send(body))
       app.get('/', ({ db }) => db.query('select 1'))
     })
@@ -35,7 +35,7 @@ t.test('a failure of the database is a problem, whatever body the error handler 
 })
 
 t.test('a reply that the error handler made a success of stays what it is', async t => {
-  const app = await buildApp(t, { url: AWAY, problemJson: true }, app => {
+  const app = await buildApp(t, { ...AWAY, problemJson: true }, app => {
     app.setErrorHandler((_error, _request, reply) => reply.code(200).send({ cached: true }))
     app.get('/', ({ db }) => db.query('select 1'))
   })
@@ -46,7 +46,7 @@ t.test('a reply that the error handler made a success of stays what it is', asyn
 })
 
 t.test('a problem never names another status than the reply has', async t => {
-  const app = await buildApp(t, { url: AWAY, problemJson: true }, app => {
+  const app = await buildApp(t, { ...AWAY, problemJson: true }, app => {
     app.setErrorHandler((_error, _request, reply) => reply.code(502).send({ own: true }))
     app.get('/', ({ db }) => db.query('select 1'))
   })
@@ -93,7 +93,7 @@ t.test('an error of nobody’s database, and a success, are left alone', async t
 })
 
 t.test('HEAD is told of it by its headers', async t => {
-  const app = await buildApp(t, { url: AWAY, problemJson: true }, app => {
+  const app = await buildApp(t, { ...AWAY, problemJson: true }, app => {
     app.get('/', ({ db }) => db.query('select 1'))
   })
   const response = await app.inject({ method: 'HEAD', url: '/' })

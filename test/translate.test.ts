@@ -4,6 +4,7 @@ import {
   ConnectionClosedError,
   EngineError,
   type Outcome,
+  OverloadedError,
   PoolTimeoutError
 } from '../src/errors.js'
 import { Ledger, ledgerOf } from '../src/ledger.js'
@@ -27,11 +28,32 @@ function translated(failure: Failure, scope: Scope, ledger: Ledger): EngineError
   throw new Error('Expected an error of ours')
 }
 
+t.test('when to come back is the wait for a server, or for a client of those in use', async t => {
+  const asked: string[] = []
+  const wait = (ms: number) => (want: string) => {
+    asked.push(want)
+    return ms
+  }
+  const after = (error: unknown, ms: number): number => {
+    const verdict = { failure: 'unavailable', scope: 'none' } as const
+    const told = translate(error, verdict, new Ledger(), wait(ms))
+    return told instanceof EngineError ? (told.retryAfter ?? 0) : 0
+  }
+  t.equal(after(CAUSE, 0), 1)
+  t.equal(after(CAUSE, 999), 1)
+  const later = Array.from({ length: 100 }, () => after(new PoolTimeoutError(), 4000))
+  t.ok(Math.min(...later) >= 4 && Math.max(...later) <= 6, 'never sooner, later by chance')
+  t.ok(new Set(later).size > 1)
+  t.equal(after(new OverloadedError(), 0), 1)
+  t.strictSame([...new Set(asked)], ['server', 'client'])
+})
+
 t.test('E01: each failure of the database has its error, with what the driver said', async t => {
   const rows: [Failure, Scope, string, number][] = [
     ['disconnect', 'client', 'FST_DB_DISCONNECTED', 503],
     ['disconnect', 'generation', 'FST_DB_DISCONNECTED', 503],
     ['unavailable', 'none', 'FST_DB_UNAVAILABLE', 503],
+    ['too_many_connections', 'none', 'FST_DB_UNAVAILABLE', 503],
     ['contention', 'none', 'FST_DB_CONTENTION', 503],
     ['read_only', 'generation', 'FST_DB_READ_ONLY', 503],
     ['misconfigured', 'none', 'FST_DB_MISCONFIGURED', 500]

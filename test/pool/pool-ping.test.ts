@@ -1,6 +1,11 @@
 import t from 'tap'
 import type { Verdict } from '../../src/disconnect.js'
-import { idleSessionTimeout, loginRefused, socketReset, syntaxError } from '../fixtures/fake-client.js'
+import {
+  idleSessionTimeout,
+  loginRefused,
+  socketReset,
+  syntaxError
+} from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, fillIdle, start } from '../fixtures/fake-pool.js'
 

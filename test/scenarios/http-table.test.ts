@@ -18,7 +18,12 @@ const UNAVAILABLE: Expected = {
   outcome: 'none',
   retryAfter: '1'
 }
-const AWAY = 'postgres://hunter:xyzzy@127.0.0.1:1/secrets'
+/** Nobody waits for a server that is away: the table is about what is told then. */
+const FAIL_FAST = { recovery_timeout: 0 }
+const AWAY = {
+  url: 'postgres://hunter:xyzzy@127.0.0.1:1/secrets',
+  engineOptions: FAIL_FAST
+}
 
 const use: Failing['handler'] = ({ db }) => db.query('insert into secrets values (1)')
 
@@ -33,29 +38,36 @@ t.test('the server has too many clients', async t => {
     for (;;) await holdOne()
   }
   await t.rejects(holdAll(), { code: '53300' })
-  await assertAnswered(t, { options: { url: postgres.url }, handler: use }, UNAVAILABLE)
+  await assertAnswered(
+    t,
+    { options: { url: postgres.url, engineOptions: FAIL_FAST }, handler: use },
+    UNAVAILABLE
+  )
   await Promise.all(held.map(client => client.end()))
 })
 
 t.test('it refuses connections', async t => {
-  await assertAnswered(t, { options: { url: AWAY }, handler: use }, UNAVAILABLE)
+  await assertAnswered(t, { options: AWAY, handler: use }, UNAVAILABLE)
 })
 
 t.test('so too for a request that does not write, and for a route transaction', async t => {
-  await assertAnswered(t, { options: { url: AWAY }, method: 'GET', handler: use }, UNAVAILABLE)
+  await assertAnswered(t, { options: AWAY, method: 'GET', handler: use }, UNAVAILABLE)
   const config = { transaction: true }
-  await assertAnswered(t, { options: { url: AWAY }, config, handler: use }, UNAVAILABLE)
+  await assertAnswered(t, { options: AWAY, config, handler: use }, UNAVAILABLE)
 })
 
 t.test('its name cannot be resolved', async t => {
   const url = 'postgres://hunter:xyzzy@xyzzy.invalid/secrets'
-  await assertAnswered(t, { options: { url }, handler: use }, UNAVAILABLE)
+  await assertAnswered(t, { options: { url, engineOptions: FAIL_FAST }, handler: use }, UNAVAILABLE)
 })
 
 t.test('it takes the connection and says nothing', async t => {
   const proxy = await startProxy(t, postgres)
   await proxy.blackhole()
-  const options = { url: proxy.url(postgres.url), engineOptions: { connect_timeout: 0.2 } }
+  const options = {
+    url: proxy.url(postgres.url),
+    engineOptions: { ...FAIL_FAST, connect_timeout: 0.2 }
+  }
   await assertAnswered(t, { options, handler: use }, UNAVAILABLE)
 })
 
@@ -65,7 +77,11 @@ t.test('it is starting up, or shutting down', async t => {
     'the database system is shutting down'
   ]) {
     const url = await startRefusing(t, '57P03', message)
-    await assertAnswered(t, { options: { url }, handler: use }, UNAVAILABLE)
+    await assertAnswered(
+      t,
+      { options: { url, engineOptions: FAIL_FAST }, handler: use },
+      UNAVAILABLE
+    )
   }
 })
 
