@@ -50,6 +50,9 @@ export class Account {
   #isUntracked = false
   /** Lost without an answer, and not {@link resolved}: each in doubt by itself. */
   #unresolved = 0
+  /** Statements started so far; and those up to which nothing that has an effect is written any more. */
+  #started = 0
+  #cutOffAt = 0
 
   /** At least one effect is known to have been committed. */
   get hasApplied(): boolean {
@@ -79,6 +82,28 @@ export class Account {
   /** Somebody else had the client, or a script ran: what we know of its transactions may be about others. */
   get isUntracked(): boolean {
     return this.#isUntracked
+  }
+
+  /** A statement was started. What is returned is to be shown when its turn to be written comes. */
+  start(): number {
+    this.#started += 1
+    return this.#started
+  }
+
+  /** Whether a statement must not be written any more: a repetition of the request was allowed since it was started. */
+  isCutOff(started: number, effect: Effect): boolean {
+    if (effect === 'nothing' || effect === 'read') return false
+    return started <= this.#cutOffAt
+  }
+
+  /** Has no effect of what was started before written any more. */
+  cutOff(): void {
+    this.#cutOffAt = this.#started
+  }
+
+  /** Has no effect written any more, whenever it is started. */
+  seal(): void {
+    this.#cutOffAt = Number.POSITIVE_INFINITY
   }
 
   /** Bytes of a statement were handed to the socket. */

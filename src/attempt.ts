@@ -9,10 +9,17 @@ export class Attempt {
   client: Client | undefined
   exchange: Exchange | undefined
   parts: readonly Part[] = []
-  /** The transaction whose BEGIN it carried. */
-  carried: OpenTransaction | undefined
+  /** When its statement was started, by the account's count. */
+  readonly started: number
+  /** The transaction whose BEGIN it carries. */
+  readonly carried: OpenTransaction | undefined
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
+
+  constructor(started: number, carried?: OpenTransaction) {
+    this.started = started
+    this.carried = carried
+  }
 
   /** Whether the server knew of it: only then can it have had an effect. */
   get isSubmitted(): boolean {

@@ -4,8 +4,10 @@ import { Attempt } from './attempt.js'
 import type { Client } from './client/client.js'
 import { Exchange } from './client/exchange.js'
 import { ControlPart } from './client/parts.js'
+import { Script } from './client/script.js'
 import { Dispatch } from './dispatch.js'
 import type { Doubt } from './doubt.js'
+import { ConnectionClosedError } from './errors.js'
 import { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
@@ -48,11 +50,12 @@ export class Delivery {
 
   /** @throws the error as the application is to see it */
   deliver<Result>(job: Job<Result>): Promise<Result> {
+    const started = this.#parts.account.start()
     return this.#inTurn(async carried => {
       const isBehind = this.#running > 0
       this.#running += 1
       try {
-        return await this.#untilSettled(job, carried, isBehind)
+        return await this.#untilSettled(job, () => new Attempt(started, carried), isBehind)
       } finally {
         this.#running -= 1
       }
@@ -72,27 +75,32 @@ export class Delivery {
   deliverScript(text: string): Promise<QueryResult> {
     const { account, session } = this.#parts
     const { transaction } = this
+    const started = account.start()
+    const refusal = () => {
+      return account.isCutOff(started, 'untracked') ? new ConnectionClosedError() : undefined
+    }
     const run = async (client: Client, carried: OpenTransaction | undefined) => {
       await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
       const written = () => account.written('untracked', client.isInTransaction)
-      return runScript(client, text, written, transaction && (error => session.giveUp(error)))
+      const script = new Script(text, written, refusal)
+      return runScript(client, script, transaction && (error => session.giveUp(error)))
     }
     return this.#inTurn(carried => session.use(client => run(client, carried), { statement: text }))
   }
 
   async #untilSettled<Result>(
     job: Job<Result>,
-    carried: OpenTransaction | undefined,
+    newAttempt: () => Attempt,
     isBehind: boolean
   ): Promise<Result> {
     const { budget, session } = this.#parts
     const isReadOnly = this.#isReadOnly(job)
     for (let replays = 0; ; replays += 1) {
-      const attempt = new Attempt()
+      const attempt = newAttempt()
       const send = (client: Client) => {
         session.assertNothingPending()
-        return this.#dispatch.send(client, job, attempt, carried)
+        return this.#dispatch.send(client, job, attempt)
       }
       try {
         const result = await session.attempt(send, { isReadOnly })

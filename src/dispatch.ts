@@ -4,6 +4,7 @@ import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
 import { ControlPart, type Part } from './client/parts.js'
+import { ConnectionClosedError } from './errors.js'
 import type { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
@@ -23,25 +24,24 @@ export class Dispatch {
     this.#parts = parts
   }
 
-  async send<Result>(
-    client: Client,
-    job: Job<Result>,
-    attempt: Attempt,
-    carried: OpenTransaction | undefined
-  ): Promise<Result> {
+  async send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
     const { account, inquiry, replay } = this.#parts
+    const { carried } = attempt
     attempt.client = client
-    attempt.carried = carried
     const isInTransaction = carried !== undefined || client.isInTransaction
     const isBlock = job.block !== undefined && !isInTransaction
     attempt.parts = this.#assemble(client, job, carried, isBlock)
-    attempt.exchange = new Exchange(attempt.parts, () => {
+    const effect = (isBlock && job.effectInBlock) || job.effect
+    const onSubmitted = () => {
       if (job.leavesState) replay.taint(client, attempt)
-      const effect = (isBlock && job.effectInBlock) || job.effect
       account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
       attempt.isUnanswered = account.isUnanswered
-    })
+    }
+    const refusal = () => {
+      return account.isCutOff(attempt.started, effect) ? new ConnectionClosedError() : undefined
+    }
+    attempt.exchange = new Exchange(attempt.parts, onSubmitted, refusal)
     try {
       await client.run(attempt.exchange, error => {
         attempt.isUnanswered = false

@@ -1,7 +1,7 @@
 import type { QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { assertConnectable, clientConfig, sessionParameters } from './client/config.js'
-import { systemClock } from './clock.js'
+import { systemClock, type Timer } from './clock.js'
 import { Connection } from './connection.js'
 import type { ConnectionHost } from './connection-host.js'
 import { type ConnectFailure, Connector } from './connector.js'
@@ -53,6 +53,7 @@ export class Engine implements Queryable {
   readonly #pool: Pool<Client>
   readonly #budget: ReplayBudget
   #isClosed = false
+  #closing: { readonly deadline: number; readonly timer: Timer } | undefined
   readonly #connectionHost: ConnectionHost
 
   /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
@@ -202,10 +203,24 @@ export class Engine implements Queryable {
     this.invalidate()
   }
 
-  /** Closes the engine for good; `app.close()` does. Waits up to `close_timeout` for what is in use. */
+  /**
+   * Has `close_timeout` begin, while everything goes on: requests under way may still take connections. When it
+   * has passed the engine closes by force, so that none of them can keep a server from closing.
+   */
+  drain(): void {
+    if (this.#closing !== undefined) return
+    const timeout = this.#options.close_timeout * SECOND
+    const timer = systemClock.setTimer(timeout, () => void this.close(), { background: true })
+    this.#closing = { deadline: systemClock.now() + timeout, timer }
+  }
+
+  /** Closes the engine for good. Refuses what waits, and gives what is in use the rest of `close_timeout`. */
   close(): Promise<void> {
+    this.drain()
     this.#isClosed = true
-    return this.#pool.close(this.#options.close_timeout * SECOND)
+    this.#closing?.timer.cancel()
+    const deadline = this.#closing?.deadline ?? 0
+    return this.#pool.close(Math.max(0, deadline - systemClock.now()))
   }
 
   /** Listens to what happens to clients; returns what removes the listener again. */

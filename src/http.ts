@@ -88,8 +88,9 @@ function unknownProblem(error: unknown): Problem {
 function mayRepeat(error: EngineError, request: FailedRequest): boolean {
   if (request.isIdempotent) return true
   const ledger = ledgerOf(error)
+  if (request.ledger?.permitsRepeat === false) return false
   if (ledger === undefined || ledger !== request.ledger) return SAFE_METHODS.has(request.method)
-  return error.retryable && ledger.permitsRepeat
+  return error.retryable
 }
 
 function wholeSeconds(seconds: number): number {

@@ -7,10 +7,12 @@ import type { Outcome } from './errors.js'
  */
 export class Ledger {
   readonly #accounts: Account[] = []
+  #isSealed = false
 
   /** The account of one more connection. */
   open(): Account {
     const account = new Account()
+    if (this.#isSealed) account.seal()
     this.#accounts.push(account)
     return account
   }
@@ -28,6 +30,17 @@ export class Ledger {
   get permitsRepeat(): boolean {
     const { outcome } = this
     return outcome === 'none' || outcome === 'rolled_back'
+  }
+
+  /** The request has failed: what it has started and not written yet must not have an effect behind its back. */
+  cutOff(): void {
+    for (const account of this.#accounts) account.cutOff()
+  }
+
+  /** A repetition was allowed, for good: nothing that it would repeat may happen any more. */
+  seal(): void {
+    this.#isSealed = true
+    for (const account of this.#accounts) account.seal()
   }
 }
 

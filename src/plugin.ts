@@ -35,6 +35,8 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   const engine = new Engine({ settings: readSettings(options), log: app.log, name, isDisconnect })
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)
+  // Fastify waits for the requests under way, and only then calls onClose: by then the time must be running.
+  app.addHook('preClose', async () => engine.drain())
   app.addHook('onClose', () => engine.close())
 }
 
@@ -60,6 +62,19 @@ function addRequests(app: FastifyInstance): void {
   app.addHook('onRequest', onRequest)
   app.addHook('onRoute', onRoute)
   app.addHook('onError', onError)
+  endKeepAlive(app)
+}
+
+/** A socket that is kept open after a late reply would keep `app.close()` waiting for as long as its client likes. */
+function endKeepAlive(app: FastifyInstance): void {
+  let isClosing = false
+  app.addHook('preClose', async () => {
+    isClosing = true
+  })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (isClosing && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    done(null, payload)
+  })
 }
 
 /** Last of the route's `onSend` hooks, so that those of other plugins still find their connection. */

@@ -62,16 +62,35 @@ export function onError(
   const found = findEngineError(error)
   if (found !== undefined) {
     state[kFailure] = found
+    const ledger = state[kScope]?.ledger
+    const isIdempotent = isRepeatableByDesign(request)
     const { mayRepeat, statusCode, headers } = failureReply(found, {
       method: request.method,
-      ledger: state[kScope]?.ledger,
-      isIdempotent: request.routeOptions.config.db?.idempotent === true
+      ledger,
+      isIdempotent
     })
     // What the error allows by its kind is for this request to confirm: a body must not say otherwise than the header.
     found.retryable = mayRepeat
+    if (mayRepeat && !isIdempotent) ledger?.cutOff()
     reply.code(statusCode).headers(headers)
   }
   done()
+}
+
+function isRepeatableByDesign(request: FastifyRequest): boolean {
+  return request.routeOptions.config.db?.idempotent === true
+}
+
+/** An error handler, or what was still running, may have had an effect since Retry-After was decided on; from here on nothing has. */
+function confirmRepeat(request: FastifyRequest, reply: FastifyReply): void {
+  const { [kFailure]: failure, [kScope]: scope } = stateOf(request)
+  if (!failure?.retryable || scope === null || isRepeatableByDesign(request)) return
+  if (scope.ledger.permitsRepeat) {
+    scope.ledger.seal()
+    return
+  }
+  failure.retryable = false
+  reply.removeHeader('retry-after')
 }
 
 /** The last hook before the bytes leave: the transaction is decided, and the client given back. */
@@ -86,6 +105,7 @@ export async function onSend(
   const status = payload instanceof Response ? payload.status : reply.statusCode
   const isSuccess = status < 400 && !state[kHasFailed]
   if (!isSuccess) await scope.rollback()
+  confirmRepeat(request, reply)
   const isHeld = isSuccess && scope.hasTransaction
   const commit = () => commitOrTakeBack(scope, request, reply)
   if (isNodeStream(payload)) {
@@ -124,6 +144,7 @@ export async function onSendProblem(
   // What the error handler made of it is its own affair; but an error of ours is told as one.
   if (failure === null || reply.statusCode !== failure.statusCode || isStream(payload))
     return payload
+  confirmRepeat(request, reply)
   const body = JSON.stringify(toProblem(failure))
   reply.header('content-type', 'application/problem+json; charset=utf-8')
   reply.header('content-length', Buffer.byteLength(body))

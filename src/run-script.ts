@@ -1,6 +1,6 @@
 import type { QueryResult } from 'pg'
 import type { Client } from './client/client.js'
-import { Script } from './client/script.js'
+import type { Script } from './client/script.js'
 import { TransactionStateError } from './errors.js'
 
 /**
@@ -11,13 +11,12 @@ import { TransactionStateError } from './errors.js'
  */
 export async function runScript(
   client: Client,
-  text: string,
-  onSubmitted: () => void,
+  script: Script,
   onEnded: ((error: Error) => void) | undefined
 ): Promise<QueryResult> {
   let results: unknown
   try {
-    results = await client.run(new Script(text, onSubmitted))
+    results = await client.run(script)
   } catch (error) {
     if (onEnded && client.lost === undefined && !client.isInTransaction) onEnded(endedByText())
     throw error

@@ -247,3 +247,17 @@ t.test('nothing that comes later settles what nobody has found out', async t => 
     insert ?, lost, insert ?, lost, aborted => in doubt, rolled back`
   )
 })
+
+t.test('what was started before a cut has no effect behind it', async t => {
+  const account = new Account()
+  const before = account.start()
+  t.notOk(account.isCutOff(before, 'change'))
+  account.cutOff()
+  for (const effect of ['change', 'command', 'commit', 'untracked'] as const)
+    t.ok(account.isCutOff(before, effect))
+  for (const effect of ['read', 'nothing'] as const) t.notOk(account.isCutOff(before, effect))
+  t.notOk(account.isCutOff(account.start(), 'change'), 'what is started later has')
+  account.seal()
+  t.ok(account.isCutOff(account.start(), 'change'), 'until the account is sealed')
+  t.notOk(account.isCutOff(account.start(), 'read'))
+})

@@ -13,7 +13,7 @@ function query(text = 'insert into notes values (1)'): QueryPart {
 
 /** An attempt with these parts, each with the tag it was completed with, if it was. */
 function attemptWith(...parts: [Part, string?][]): Attempt {
-  const attempt = new Attempt()
+  const attempt = new Attempt(1)
   attempt.parts = parts.map(([part]) => part)
   for (const [part, text] of parts) if (text !== undefined) part.onComplete({ text }, WIRE)
   return attempt
@@ -24,7 +24,7 @@ function coded(code: string): Error {
 }
 
 t.test('an attempt that was not made has submitted nothing and learned nothing', async t => {
-  const attempt = new Attempt()
+  const attempt = new Attempt(1)
   t.match(attempt, { isSubmitted: false, tag: undefined, evidence: undefined })
   t.match(attempt, { carried: undefined, isUnanswered: false })
   t.equal(attempt.wasStoppedBeforeCommit(coded('57P01')), false)

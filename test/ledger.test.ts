@@ -117,3 +117,16 @@ t.test('X54: an error remembers the ledger of its own work, and of the last', as
   t.equal(ledgerOf(error), other)
   t.equal(ledgerOf(new Error()), undefined)
 })
+
+t.test('a cut is one through all accounts, and a seal is on those to come too', async t => {
+  const ledger = new Ledger()
+  const accounts = [ledger.open(), ledger.open()]
+  const started = accounts.map(account => account.start())
+  ledger.cutOff()
+  for (const [index, account] of accounts.entries())
+    t.ok(account.isCutOff(started[index]!, 'change'))
+  t.notOk(accounts[0]!.isCutOff(accounts[0]!.start(), 'change'))
+  ledger.seal()
+  for (const account of [...accounts, ledger.open()])
+    t.ok(account.isCutOff(account.start(), 'change'))
+})

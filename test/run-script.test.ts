@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Client } from '../src/client/client.js'
+import { Script } from '../src/client/script.js'
 import { runScript } from '../src/run-script.js'
 import { openClient, run } from './fixtures/open-client.js'
 import { startPostgres } from './fixtures/postgres.js'
@@ -11,12 +12,7 @@ function within(client: Client, text: string) {
   const ended: Error[] = []
   return {
     ended,
-    result: runScript(
-      client,
-      text,
-      () => {},
-      error => ended.push(error)
-    )
+    result: runScript(client, new Script(text, () => {}), error => ended.push(error))
   }
 }
 
@@ -26,7 +22,7 @@ t.test('outside of a transaction it may begin and end what it likes', async t =>
   const onSubmitted = () => {
     submitted += 1
   }
-  await runScript(client, 'begin; select 1; commit', onSubmitted, undefined)
+  await runScript(client, new Script('begin; select 1; commit', onSubmitted), undefined)
   t.equal(submitted, 1)
   t.equal(client.isInTransaction, false)
 })

@@ -10,6 +10,7 @@ import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire }
 export class Exchange extends PgQuery {
   readonly #parts: readonly Part[]
   readonly #onSubmitted: () => void
+  readonly #refusal: (() => Error | undefined) | undefined
   #current = 0
   #wire: Wire | undefined
   /** The name of the part that could not be written. */
@@ -21,10 +22,12 @@ export class Exchange extends PgQuery {
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
 
-  constructor(parts: readonly Part[], onSubmitted: () => void) {
+  /** `refusal` is asked before anything is written: what it returns is the answer. */
+  constructor(parts: readonly Part[], onSubmitted: () => void, refusal?: () => Error | undefined) {
     super({ text: '' })
     this.#parts = parts
     this.#onSubmitted = onSubmitted
+    this.#refusal = refusal
   }
 
   /** The part that the next answer belongs to; `pg.Client` asks for its name at ParseComplete and on errors. */
@@ -50,6 +53,8 @@ export class Exchange extends PgQuery {
   }
 
   submit(connection: Connection): Error | null {
+    const refusal = this.#refusal?.()
+    if (refusal) return refusal
     const wire = connection as unknown as Wire
     const names = new Map<string, string>()
     for (const part of this.#parts) {

@@ -9,17 +9,22 @@ const submitWithPg: unknown = Reflect.get(PgQuery.prototype, 'submit')
  */
 export class Script extends PgQuery {
   readonly #onSubmitted: () => void
+  readonly #refusal: (() => Error | undefined) | undefined
   isSubmitted = false
 
-  constructor(text: string, onSubmitted: () => void) {
+  /** `refusal` is asked before anything is written: what it returns is the answer. */
+  constructor(text: string, onSubmitted: () => void, refusal?: () => Error | undefined) {
     super({ text })
     this.#onSubmitted = onSubmitted
+    this.#refusal = refusal
   }
 
   submit(connection: Connection): Error | null {
-    const refusal: unknown =
+    const refusal = this.#refusal?.()
+    if (refusal) return refusal
+    const fault: unknown =
       typeof submitWithPg === 'function' ? submitWithPg.call(this, connection) : undefined
-    if (refusal instanceof Error) return refusal
+    if (fault instanceof Error) return fault
     this.isSubmitted = true
     this.#onSubmitted()
     return null

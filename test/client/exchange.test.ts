@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Client } from '../../src/client/client.js'
 import { Exchange } from '../../src/client/exchange.js'
 import { ControlPart, QueryPart } from '../../src/client/parts.js'
+import { Script } from '../../src/client/script.js'
 import { openClient, run } from '../fixtures/open-client.js'
 import { startPostgres } from '../fixtures/postgres.js'
 import { startProxy } from '../fixtures/proxy.js'
@@ -168,4 +169,22 @@ t.test('COPY without a stream fails like with pg, and the session goes on', asyn
   await run(client, 'copy notes to stdout')
   t.equal(client.lost, undefined)
   t.same((await run(client, 'select 1 x')).rows, [{ x: 1 }])
+})
+
+t.test('what is refused when its turn comes is not written, and the session goes on', async t => {
+  const proxy = await startProxy(t, postgres)
+  const texts = recordStatements(proxy)
+  const client = await openClient(t, proxy.url(postgres.url))
+  const no = new Error('no')
+  let isRefused = false
+  const refusal = () => (isRefused ? no : undefined)
+  const before = run(client, 'select 1')
+  const exchange = new Exchange([query('insert into notes values (9)')], () => t.fail(), refusal)
+  const script = new Script('select 1; insert into notes values (9)', () => t.fail(), refusal)
+  const refused = [client.run(exchange), client.run(script)]
+  isRefused = true
+  await before
+  for (const one of refused) await t.rejects(one, no)
+  t.same((await run(client, 'select 2 x')).rows, [{ x: 2 }])
+  t.notOk(texts.some(text => text.includes('insert')))
 })
