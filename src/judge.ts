@@ -34,8 +34,17 @@ export function createJudge(
   hook: IsDisconnect | undefined,
   onHookError: (error: unknown) => void
 ): Judge {
+  /** Of failed connects: each is judged once, however many wait for it. */
+  const known = new WeakMap<Error, Verdict>()
   return (error, phase, client) => {
     if (error instanceof EngineError) return NOT_OURS
+    if (phase !== 'connect' || !(error instanceof Error)) return judge(error, phase, client)
+    const verdict = known.get(error) ?? judge(error, phase, client)
+    known.set(error, verdict)
+    return verdict
+  }
+
+  function judge(error: unknown, phase: Phase, client: Client | undefined): Verdict {
     const verdict = classify(error, phase)
     if (hook === undefined || !isDriverError(error)) return verdict
     try {

@@ -53,7 +53,7 @@ t.test('D01 X32 X33 X34: a FATAL error costs one session or all, or lets none be
       }
     }
   }
-  t.equal(verdict(fromServer('53300', 'FATAL'), 'connect'), 'unavailable/none')
+  t.equal(verdict(fromServer('53300', 'FATAL'), 'connect'), 'too_many_connections/none')
   t.equal(verdict(fromServer(undefined, 'FATAL'), 'statement'), 'disconnect/client')
 })
 
@@ -100,7 +100,7 @@ t.test('a severity may be translated, its SQLSTATE is not', async t => {
   }
   t.equal(verdict(fromServer('28P01', 'ВАЖНО'), 'connect'), 'misconfigured/none')
   t.equal(verdict(fromServer('57P03', 'ВАЖНО'), 'connect'), 'unavailable/none')
-  t.equal(verdict(fromServer('53300', 'ВАЖНО'), 'connect'), 'unavailable/none')
+  t.equal(verdict(fromServer('53300', 'ВАЖНО'), 'connect'), 'too_many_connections/none')
 })
 
 /** Codes of Node.js: what they mean in a session, and while connecting. */

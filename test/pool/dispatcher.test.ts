@@ -117,7 +117,7 @@ t.test('a slot that comes free is the first waiter’s, and idle when nobody wai
 })
 
 t.test('capacity that comes free serves as many waiters as it can', async t => {
-  const { arrive, dispatcher, line, inventory, server } = build({ limit: 3 })
+  const { arrive, dispatcher, inventory, server } = build({ limit: 3 })
   const holders = [arrive(), arrive(), arrive()]
   await settle()
   const waiters = [arrive(), arrive(), arrive()]
@@ -133,7 +133,7 @@ t.test('capacity that comes free serves as many waiters as it can', async t => {
 })
 
 t.test('serving when nobody waits opens nothing', async t => {
-  const { dispatcher, line, server } = build()
+  const { dispatcher, server } = build()
   dispatcher.serve()
   t.equal(server.connects, 0)
 })
@@ -178,7 +178,7 @@ t.test('a replacement is nobody’s, whether it fails or not', async t => {
 })
 
 t.test('a failed ping invalidates the generation of its client, and not a newer one', async t => {
-  const { arrive, dispatcher, line, invalidated } = build({ isPrePing: true })
+  const { arrive, dispatcher, invalidated } = build({ isPrePing: true })
   const holder = arrive()
   await settle()
   const { client, slot } = holder.value
@@ -192,7 +192,7 @@ t.test('a failed ping invalidates the generation of its client, and not a newer 
 })
 
 t.test('a doubt is settled by the connect that fails, with the connect’s error', async t => {
-  const { arrive, clock, dispatcher, line, invalidated, server } = build({ isPrePing: true })
+  const { arrive, clock, dispatcher, invalidated, server } = build({ isPrePing: true })
   const holder = arrive()
   await settle()
   dispatcher.supply(holder.value.slot)
@@ -219,7 +219,7 @@ t.test('closing refuses the waiters, and lent clients are not touched', async t 
 })
 
 t.test('after closing a client that has connected is closed', async t => {
-  const { arrive, dispatcher, line, inventory, server } = build()
+  const { arrive, dispatcher, inventory, server } = build()
   server.script('hang')
   const waiter = arrive()
   dispatcher.close()
