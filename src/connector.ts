@@ -5,6 +5,7 @@ import { connect } from './client/connect.js'
 import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
 import type { Clock } from './clock.js'
 import { classify, errorCode } from './disconnect.js'
+import { ListenerError } from './errors.js'
 import type { Emitter } from './events.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
@@ -74,12 +75,11 @@ export class Connector {
 
   /** The `first_connect` listeners run once, on the first client; the others wait for them. After a failure, again. */
   async #prepare(raw: SessionClient): Promise<void> {
-    const { emitter } = this.#parts
     while (!this.#isPrepared) {
       if (this.#firstConnect !== undefined) await this.#firstConnect.catch(() => {})
       else await this.#tryFirst(raw)
     }
-    await emitter.ask('connect', { client: raw })
+    await this.#tell('connect', raw)
   }
 
   /** One client at a time; one that fails, or is given up, leaves it to the next. */
@@ -98,7 +98,7 @@ export class Connector {
   }
 
   async #prepareFirst(raw: SessionClient): Promise<void> {
-    const { emitter, log, options } = this.#parts
+    const { log, options } = this.#parts
     if (options.resolve_doubt) {
       // In the flush of a statement a refusal would be the statement's: find out before.
       const refusal = await raw.query(EVIDENCE_AND_IDENTITY).then(
@@ -111,6 +111,16 @@ export class Connector {
       if (refusal !== undefined)
         log.info({ err: refusal }, 'doubt about lost commits cannot be resolved here')
     }
-    await emitter.ask('first_connect', { client: raw })
+    await this.#tell('first_connect', raw)
+  }
+
+  /** What a listener throws for a reason of its own says nothing about the database. */
+  async #tell(event: 'first_connect' | 'connect', raw: SessionClient): Promise<void> {
+    try {
+      await this.#parts.emitter.ask(event, { client: raw })
+    } catch (error) {
+      if (classify(error, 'connect').failure !== 'statement') throw error
+      throw new ListenerError(event, { cause: error })
+    }
   }
 }

@@ -195,7 +195,7 @@ export class EngineClosedError extends EngineError {
   }
 }
 
-/** A listener of `connect`, `checkout` or `reset` failed for a reason of its own. */
+/** A listener of `first_connect`, `connect` or `checkout` failed for a reason of its own. */
 export class ListenerError extends EngineError {
   readonly code = 'FST_DB_LISTENER'
   readonly statusCode = 500

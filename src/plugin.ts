@@ -32,7 +32,9 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
 
   const registry = ownRegistry(app)
   registry.assertFree(name)
-  const engine = new Engine({ settings: readSettings(options), log: app.log, name, isDisconnect })
+  // Which of several databases it is about, is on every line.
+  const log = name === undefined ? app.log : app.log.child({ database: name })
+  const engine = new Engine({ settings: readSettings(options), log, name, isDisconnect })
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)
   // Fastify waits for the requests under way, and only then calls onClose: by then the time must be running.

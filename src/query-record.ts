@@ -1,4 +1,5 @@
 import type { QueryConfig, QueryResult } from 'pg'
+import { errorCode } from './disconnect.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
 
@@ -60,10 +61,17 @@ export class QueryRecorder {
     if (this.#options.record_queries) this.recorded.push(query)
     if (this.#options.echo === false) return
     const { error, ...fields } = query
-    const outcome = error === undefined ? { rowCount: result?.rowCount } : { err: error }
+    const outcome =
+      error === undefined ? { rowCount: result?.rowCount } : { err: this.#loggable(error) }
     const isDetailed = this.#options.echo === 'debug' && !this.#options.hide_parameters
     const rows = isDetailed ? { rows: result?.rows } : {}
     this.#log.info({ ...fields, ...outcome, ...rows }, 'statement')
+  }
+
+  /** Messages and details of the server quote values: "Key (email)=(…) already exists". */
+  #loggable(error: unknown): unknown {
+    if (!this.#options.hide_parameters || !(error instanceof Error)) return error
+    return { type: error.name, code: errorCode(error) }
   }
 }
 

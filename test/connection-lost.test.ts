@@ -68,7 +68,7 @@ t.test(
 )
 
 t.test(
-  'whoever swallows the loss of a transaction is told of it at COMMIT, not of the server',
+  'X51: whoever swallows the loss of a transaction is told of it at COMMIT, not of the server',
   async t => {
     const proxy = await startProxy(t, postgres)
     const { engine } = openEngine(t, proxy.url(postgres.url))
@@ -147,6 +147,26 @@ t.test(
     t.equal(engine.status().generation, 10)
   }
 )
+
+t.test('R06 R07: lent without a ping, a dead client is known by its first statement', async t => {
+  const { engine } = openEngine(t, postgres.url, {
+    pool_size: 1,
+    max_overflow: 0,
+    pool_pre_ping: false
+  })
+  const pid = await servedBy(engine)
+  // Its last words are on their way, and cannot have been heard.
+  postgres.freeze(pid)
+  await postgres.admin('select pg_terminate_backend($1)', [pid])
+  const db = await engine.connect()
+  t.equal(engine.status().counters.connects, 1, 'it is lent')
+  const statement = t.rejects(db.query('create table never (id int)'), disconnected)
+  postgres.thaw(pid)
+  await statement
+  t.not(await servedBy(db), pid)
+  t.equal(engine.status().counters.pings, 0)
+  db.release()
+})
 
 t.test(
   'R35 R36: there is nothing to detach where the client is lost, or was given back',

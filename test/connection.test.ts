@@ -29,7 +29,7 @@ async function notes(): Promise<number[]> {
 const ROLLBACKS = ['rollback', 'ROLLBACK WORK;', 'abort transaction', '/* so be it */ rollback']
 
 t.test(
-  'R10 R15 R34 R48 T19: a transaction lost with its client has to be rolled back, then all works on another',
+  'R10 R15 R34 R48 T19 X51: a transaction lost with its client has to be rolled back, then all works on another',
   async t => {
     const { engine } = openEngine(t, postgres.url)
     const db = requestOf(engine)

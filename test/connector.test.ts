@@ -60,8 +60,10 @@ t.test(
       calls += 1
       await client.query('select * from no_such_table')
     })
-    await t.rejects(engine.query('select 1'), { code: '42P01' })
-    await t.rejects(engine.query('select 1'), { code: '42P01' })
+    const failed = { code: 'FST_DB_LISTENER', statusCode: 500, cause: { code: '42P01' } }
+    await t.rejects(engine.query('select 1'), failed)
+    await t.rejects(engine.query('select 1'), failed)
+    t.equal(engine.status().state, 'up', 'that says nothing about the database')
     t.equal(calls, 2, 'it runs for each client')
     while ((await postgres.backends({ applicationName: 'listener' })).length > 0);
     t.match(engine.status(), { size: 0, checkedOut: 0, connecting: 0, waiting: 0 })
@@ -95,7 +97,10 @@ t.test(
       engine.query('select 1 x'),
       engine.query('select 2 x')
     ])
-    t.match(outcomes, [{ reason: { message: 'only the first' } }, { value: { rows: [{ x: 2 }] } }])
+    t.match(outcomes, [
+      { reason: { cause: { message: 'only the first' } } },
+      { value: { rows: [{ x: 2 }] } }
+    ])
   }
 )
 
@@ -114,21 +119,24 @@ t.test('X08: a connect listener that hangs is cut off with the attempt', async t
   t.ok(await servedBy(engine))
 })
 
-t.test('R21 A08 E35 E36: the first client is prepared once, before any other is lent', async t => {
-  const { engine } = openEngine(t, postgres.url, { pool_size: 5 })
-  const calls: string[] = []
-  engine.on('first_connect', async ({ client }) => {
-    await client.query('select 1')
-    calls.push('first')
-  })
-  engine.on('connect', () => calls.push('connect'))
-  const connections = await Promise.all(Array.from({ length: 5 }, () => engine.connect()))
-  t.same(calls, ['first', ...Array(5).fill('connect')])
-  for (const connection of connections) connection.release()
-  engine.dispose()
-  t.ok(await servedBy(engine))
-  t.equal(calls.filter(call => call === 'first').length, 1, 'not again after dispose()')
-})
+t.test(
+  'R21 P21 P22 P23 P24 P27 P44 A08 E35 E36: the first client is prepared once, before any other is lent',
+  async t => {
+    const { engine } = openEngine(t, postgres.url, { pool_size: 5 })
+    const calls: string[] = []
+    engine.on('first_connect', async ({ client }) => {
+      await client.query('select 1')
+      calls.push('first')
+    })
+    engine.on('connect', () => calls.push('connect'))
+    const connections = await Promise.all(Array.from({ length: 5 }, () => engine.connect()))
+    t.same(calls, ['first', ...Array(5).fill('connect')])
+    for (const connection of connections) connection.release()
+    engine.dispose()
+    t.ok(await servedBy(engine))
+    t.equal(calls.filter(call => call === 'first').length, 1, 'not again after dispose()')
+  }
+)
 
 t.test(
   'R22: a preparation of the first client that fails is tried again, until it succeeds',
@@ -139,8 +147,14 @@ t.test(
       calls += 1
       if (calls < 3) throw new Error('not yet')
     })
-    await t.rejects(engine.query('select 1'), { message: 'not yet' })
-    await t.rejects(engine.query('select 1'), { message: 'not yet' })
+    await t.rejects(engine.query('select 1'), {
+      code: 'FST_DB_LISTENER',
+      cause: { message: 'not yet' }
+    })
+    await t.rejects(engine.query('select 1'), {
+      code: 'FST_DB_LISTENER',
+      cause: { message: 'not yet' }
+    })
     t.equal(engine.status().size, 0)
     t.ok(await servedBy(engine))
     engine.invalidate()

@@ -22,7 +22,7 @@ function insert(id: number): string {
   return `insert into notes values (${id})`
 }
 
-t.test('a plain read is run again, wherever its session was lost', async t => {
+t.test('R53: a plain read is run again, wherever its session was lost', async t => {
   for (const how of ['fin', 'rst'] as const) {
     for (const point of [
       at('before', 'Execute', 'select 2'),
@@ -41,6 +41,14 @@ t.test('a plain read is run again, wherever its session was lost', async t => {
       t.equal(db.outcome, 'none')
     }
   }
+})
+
+t.test('R55: what was written before the loss is there when the read is run again', async t => {
+  const { conversation, db, engine } = await openProxied(t, postgres)
+  await db.query(insert(1))
+  conversation.cutAt(at('before', 'ReadyForQuery'), 'rst')
+  t.match(await db.query('select id from notes'), { rows: [{ id: 1 }] })
+  t.equal(engine.status().replays, 1)
 })
 
 t.test('a batch of reads, and a read kept so by the server, are run again too', async t => {
@@ -90,7 +98,7 @@ t.test('the first statement of a transaction is run again with its BEGIN', async
   t.strictSame(await ids(), [])
 })
 
-t.test('no later one is: what came before it is gone', async t => {
+t.test('R54: no later one is: what came before it is gone', async t => {
   const later = [insert(2), 'select 2', 'savepoint', 'COMMIT']
   for (const text of later) {
     const { conversation, db, engine } = await openProxied(t, postgres)
@@ -141,7 +149,7 @@ t.test('reads behind one whose session is lost are run again, each by itself', a
   t.equal(engine.status().replays, 3)
 })
 
-t.test('whatever else was lost is not run again', async t => {
+t.test('R56: whatever else was lost is not run again', async t => {
   const others = ['select pg_backend_pid()', 'create table x ()', 'set role reader', 'begin']
   for (const text of [...others, 'select 2; select 3', `${insert(1)}; select 3`]) {
     const { conversation, db, engine } = await openProxied(t, postgres)

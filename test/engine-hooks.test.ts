@@ -157,7 +157,7 @@ t.test('a hook that throws, or answers nonsense, is reported and overrides nothi
   }
 })
 
-t.test('R04 R31 R32: asked about a ping, a hook without an opinion changes nothing', async t => {
+t.test('R29 R30 R31: asked about a ping, a hook without an opinion changes nothing', async t => {
   const asked: DisconnectContext[] = []
   const isDisconnect = (_error: unknown, context: DisconnectContext) => {
     asked.push(context)
@@ -168,6 +168,26 @@ t.test('R04 R31 R32: asked about a ping, a hook without an opinion changes nothi
   t.not(await dieAtPing(pid, () => servedBy(engine)), pid)
   t.match(asked, [{ phase: 'ping', client: { processID: pid }, disconnect: true }])
   t.equal(asked.length, 1)
+})
+
+t.test('R04 R32: a hook may make more of a failed ping than we do', async t => {
+  const phases: string[] = []
+  const { engine } = openEngine(
+    t,
+    postgres.url,
+    { ...PINGED, pool_pre_ping_timeout: 0.1 },
+    {
+      isDisconnect: (_error, { phase, scope }) => {
+        phases.push(`${phase} ${scope}`)
+        return { disconnect: true, scope: 'generation' }
+      }
+    }
+  )
+  const pid = await servedBy(engine)
+  postgres.freeze(pid)
+  t.not(await servedBy(engine), pid)
+  t.same(phases, ['ping client'])
+  t.equal(engine.status().generation, 1)
 })
 
 t.test(
@@ -236,7 +256,7 @@ t.test('E01: a listener to errors sees the original, ours and the statement', as
 })
 
 t.test(
-  'E02 E03 A17: what it returns or throws takes the place of the error, the last word counts',
+  'E02 E03 E17 A17: what it returns or throws takes the place of the error, the last word counts',
   async t => {
     const { engine, log } = openEngine(t, postgres.url)
     engine.on('handle_error', ({ error }) => new Error('mapped', { cause: error }))

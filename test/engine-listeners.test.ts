@@ -2,6 +2,8 @@ import t from 'tap'
 import { named } from './fixtures/app.js'
 import { openEngine, requestOf, servedBy, until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
+import { startProxy } from './fixtures/proxy.js'
+import { recordStatements } from './fixtures/wire.js'
 
 const postgres = await startPostgres(t)
 
@@ -178,3 +180,85 @@ t.test(
     t.match(engine.status(), { size: 1, waiting: 0 })
   }
 )
+
+t.test(
+  'P03 P67: what is noted of a client when it connects is there at each loan, and only of that one',
+  async t => {
+    const { engine } = openEngine(t, postgres.url, ONE)
+    const notes = new WeakMap<object, number>()
+    const found: (number | undefined)[] = []
+    let connects = 0
+    let isFailing = false
+    engine.on('connect', ({ client }) => {
+      if (isFailing) throw bug
+      connects += 1
+      notes.set(client, connects)
+    })
+    engine.on('checkout', ({ client }) => void found.push(notes.get(client)))
+    await engine.query('select 1')
+    await engine.query('select 1')
+    engine.invalidate()
+    isFailing = true
+    await t.rejects(engine.query('select 1'), { code: 'FST_DB_LISTENER' })
+    isFailing = false
+    await engine.query('select 1')
+    await engine.query('select 1')
+    t.same(found, [1, 1, 2, 2])
+  }
+)
+
+t.test(
+  'P79 R14: without a reset of ours the listeners of it are told, but not for what is given up',
+  async t => {
+    const proxy = await startProxy(t, postgres)
+    const statements = recordStatements(proxy)
+    const { engine } = openEngine(t, proxy.url(postgres.url), {
+      ...ONE,
+      pool_reset_on_return: null,
+      resolve_doubt: false
+    })
+    const heard: boolean[] = []
+    engine.on('reset', ({ inTransaction }) => void heard.push(inTransaction))
+    const giveUps = {
+      invalidated: (db: ReturnType<typeof requestOf>) => db.invalidate(),
+      'softly invalidated': (db: ReturnType<typeof requestOf>) =>
+        db.invalidate(undefined, { soft: true }),
+      detached: (db: ReturnType<typeof requestOf>) => db.detach()
+    }
+    for (const [how, giveUp] of Object.entries(giveUps)) {
+      const db = requestOf(engine)
+      await db.query('begin')
+      await giveUp(db)
+      db.end()
+      await until(() => engine.status().checkedOut === 0)
+      t.same(heard, [], how)
+    }
+    await engine.query('select 1')
+    await engine.query('begin')
+    await until(() => engine.status().idle === 1)
+    t.same(heard, [false, true])
+    t.same(statements, ['begin', 'begin', 'begin', 'select 1', 'begin'], 'nothing is sent by us')
+  }
+)
+
+t.test('P80 P81 P82: the listener is told first, then one ROLLBACK is sent, if any', async t => {
+  const proxy = await startProxy(t, postgres)
+  const statements = recordStatements(proxy)
+  const { engine } = openEngine(t, proxy.url(postgres.url), { ...ONE, resolve_doubt: false })
+  engine.on('reset', ({ inTransaction }) => void statements.push(`reset(${inTransaction})`))
+  await engine.query('select 1')
+  await engine.query('begin')
+  const next = requestOf(engine)
+  await next.query('select 2')
+  next.end()
+  await until(() => engine.status().idle === 1)
+  t.same(statements, [
+    'select 1',
+    'reset(false)',
+    'begin',
+    'reset(true)',
+    'ROLLBACK',
+    'select 2',
+    'reset(false)'
+  ])
+})

@@ -50,7 +50,7 @@ t.test('R46: without a pool the protocol of a lost connection is the same', asyn
 })
 
 t.test(
-  'A10 A11 X58: whoever finds no client in time is told so, at once if there is no time',
+  'A10 A11 P14 P87 P88 X58: whoever finds no client in time is told so, at once if there is no time',
   async t => {
     const { engine } = openEngine(t, postgres.url, { ...ONE, pool_timeout: 0 })
     const holder = await engine.connect()

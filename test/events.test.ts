@@ -17,7 +17,7 @@ function createEmitter() {
 /** The promises that were rejected have told so when this resolves. */
 const settled = () => new Promise(resolve => setImmediate(resolve))
 
-t.test('listeners are told in the order in which they were added', async t => {
+t.test('P26: listeners are told in the order in which they were added', async t => {
   for (const method of SYNCHRONOUS) {
     const { emitter } = createEmitter()
     const heard: unknown[] = []

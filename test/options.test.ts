@@ -121,7 +121,7 @@ const TABLE: Record<EngineOptionName, Rules> = {
 
 const rows = Object.entries(TABLE)
 
-t.test('C03: every option of the design is there, with its default', async t => {
+t.test('C03 F10: every option of the design is there, with its default', async t => {
   const defaults: Record<string, unknown> = engineOptionsSchema.parse({})
   for (const [name, rules] of rows) {
     t.ok(Object.hasOwn(engineOptionsSchema.shape, name), name)
@@ -139,7 +139,7 @@ t.test('C02 C04: every option takes the values that it should', async t => {
   }
 })
 
-t.test('C04 X23 X25 X26 X27: every option refuses the rest, and corrects nothing', async t => {
+t.test('C04 P83 X23 X25 X26 X27: every option refuses the rest, and corrects nothing', async t => {
   for (const [name, { refuses }] of rows) {
     for (const value of refuses) {
       const { success, error } = engineOptionsSchema.safeParse({ [name]: value })

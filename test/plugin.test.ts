@@ -15,7 +15,7 @@ t.test('X47: a request that never touches req.db takes no client', async t => {
 })
 
 t.test(
-  'F11: req.db is one object and one client within a request, another in the next',
+  'F11 P86: req.db is one object and one client within a request, another in the next',
   async t => {
     const seen: unknown[] = []
     const app = await buildApp(t, { url: postgres.url }, app => {
@@ -127,7 +127,7 @@ t.test('every kind of reply gives the client back exactly once', async t => {
   }
 })
 
-t.test('a stream keeps its client until it ends', async t => {
+t.test('X53: a stream keeps its client until it ends', async t => {
   const app = await buildApp(t, { url: postgres.url }, app => {
     app.get('/', async (request, reply) => {
       async function* rows() {

@@ -22,7 +22,7 @@ t.test('C03: the defaults, as the pool counts', async t => {
   })
 })
 
-t.test('C03: each option reaches the pool, and only there', async t => {
+t.test('C03 P47: each option reaches the pool, and only there', async t => {
   const rows: [EngineOptionsInput, object][] = [
     [{ pool_size: 0 }, { poolSize: 0 }],
     [{ max_overflow: -1 }, { maxOverflow: -1 }],

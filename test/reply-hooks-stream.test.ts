@@ -133,30 +133,33 @@ for (const [kind, make] of Object.entries(KINDS)) {
     t.same(await ids(), [])
   })
 
-  t.test(`${kind}: a client that leaves in the middle of it gets nothing committed`, async t => {
-    const { app, port } = await serve(t, async ({ db }, reply) => {
-      await db.query(GOOD)
-      const isClosed = new Promise(resolve => reply.raw.once('close', resolve))
-      async function* rows() {
-        yield 'a'.repeat(1000)
-        yield 'b'
-        await isClosed
-        yield 'c'
-      }
-      return make(rows())
-    })
-    let leave = () => {}
-    const answering = ask(port, '/', {
-      onSent: how => {
-        leave = how
-      },
-      onBody: () => leave()
-    })
-    t.match(await answering, { isComplete: false })
-    await until(() => app.db.status().checkedOut === 0)
-    t.equal(app.db.status().size, 1, 'its client was not thrown away for it')
-    t.same(await ids(), [])
-  })
+  t.test(
+    `X53: ${kind}: a client that leaves in the middle of it gets nothing committed`,
+    async t => {
+      const { app, port } = await serve(t, async ({ db }, reply) => {
+        await db.query(GOOD)
+        const isClosed = new Promise(resolve => reply.raw.once('close', resolve))
+        async function* rows() {
+          yield 'a'.repeat(1000)
+          yield 'b'
+          await isClosed
+          yield 'c'
+        }
+        return make(rows())
+      })
+      let leave = () => {}
+      const answering = ask(port, '/', {
+        onSent: how => {
+          leave = how
+        },
+        onBody: () => leave()
+      })
+      t.match(await answering, { isComplete: false })
+      await until(() => app.db.status().checkedOut === 0)
+      t.equal(app.db.status().size, 1, 'its client was not thrown away for it')
+      t.same(await ids(), [])
+    }
+  )
 }
 
 t.test('a Response is committed or rolled back by its own status', async t => {

@@ -59,7 +59,7 @@ t.test('a connection given back early takes another client, until it is ended', 
 })
 
 t.test(
-  'X60: a connection of app.db.connect() ends with its release; await using does that',
+  'P04 A12 X60: a connection of app.db.connect() ends with its release; await using does that',
   async t => {
     const { engine } = openEngine(t, postgres.url, ONE)
     const connection = await engine.connect()
@@ -121,7 +121,7 @@ t.test(
   }
 )
 
-t.test('what runs on and on after the end costs the client, and the slot is free', async t => {
+t.test('A18: what runs on and on after the end costs the client, and the slot is free', async t => {
   const { engine } = openEngine(t, postgres.url, { ...ONE, close_timeout: 0.05 })
   const db = requestOf(engine)
   const reasons: string[] = []
@@ -208,7 +208,7 @@ t.test('X11 R18: a reset that fails costs the client, and nobody else hears of i
 })
 
 t.test(
-  'T14 T16 T27 T34 X52: what was left open is rolled back, once, and its locks are free',
+  'T14 T16 T23 T27 T34 X52: what was left open is rolled back, once, and its locks are free',
   async t => {
     const proxy = await startProxy(t, postgres)
     const statements = recordStatements(proxy)

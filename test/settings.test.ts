@@ -92,7 +92,7 @@ t.test('F07: no URL is a fault that says where to put one', async t => {
   t.match(faultsOf({ url: '' }), nothing)
 })
 
-t.test('what is no URL of PostgreSQL is a fault, without the text', async t => {
+t.test('F06: what is no URL of PostgreSQL is a fault, without the text', async t => {
   for (const url of [URL.replace('postgres', 'mysql'), 'notes_user:hunter2@db', ` ${URL}`]) {
     t.match(faultsOf({ url }), [/does not start with postgres:\/\/ \(from options\.url\)$/])
     t.match(faultsOf({ env: { DATABASE_URL: url } }), [/\(from DATABASE_URL\)$/])

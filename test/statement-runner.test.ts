@@ -43,7 +43,7 @@ t.test('inside transaction(fn) nobody else begins or ends one', async t => {
   db.end()
 })
 
-t.test('T18 T21: outside it they mean what they say, needed or not', async t => {
+t.test('T10 T18 T21: outside it they mean what they say, needed or not', async t => {
   const { engine } = openEngine(t, postgres.url)
   const db = requestOf(engine)
   for (const text of ['commit', 'rollback']) {

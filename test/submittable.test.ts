@@ -188,12 +188,34 @@ t.test('a cursor for which there is no client gets the error of the checkout', a
   db.end()
 })
 
-t.test('R20: a connection that was released takes no cursor', async t => {
+t.test('a connection that was released takes no cursor', async t => {
   const { engine } = openEngine(t, postgres.url)
   const db = requestOf(engine)
   db.end()
   t.throws(() => db.query(new Cursor('select 1')), { code: 'FST_DB_CONNECTION_CLOSED' })
 })
+
+t.test(
+  'R20: a cursor that outlives its connection gets an error, and its slot is free',
+  async t => {
+    const { engine } = openEngine(t, postgres.url, {
+      pool_size: 1,
+      max_overflow: 0,
+      close_timeout: 0.05
+    })
+    const db = requestOf(engine)
+    const cursor = new Cursor('select generate_series(1, 20)::text')
+    const page = cursor.read(2)
+    db.query(cursor)
+    await page
+    db.end()
+    await cursor.done
+    t.equal(cursor.errors.length, 1)
+    t.type(cursor.errors[0], Error)
+    t.ok(await servedBy(engine))
+    t.match(engine.status(), { size: 1, generation: 0 })
+  }
+)
 
 t.test("pg's own Query is taken as pg takes it", async t => {
   const { engine } = openEngine(t, postgres.url)

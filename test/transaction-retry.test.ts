@@ -79,15 +79,18 @@ t.test('no other failure is run again', async t => {
   }
 })
 
-t.test('it is run again as often as was asked, and then fails with the last error', async t => {
-  const errors = [contention('40001'), new DisconnectedError(), contention('40P01')]
-  for (const retries of [0, 1, 2]) {
-    const seen = await attempt(errors, { retries })
-    t.equal(seen.runs, retries + 1)
-    t.equal(seen.error, errors[retries])
+t.test(
+  'R56: it is run again as often as was asked, and then fails with the last error',
+  async t => {
+    const errors = [contention('40001'), new DisconnectedError(), contention('40P01')]
+    for (const retries of [0, 1, 2]) {
+      const seen = await attempt(errors, { retries })
+      t.equal(seen.runs, retries + 1)
+      t.equal(seen.error, errors[retries])
+    }
+    t.match(await attempt(errors, { retries: 3 }), { runs: 4, result: 'done' })
   }
-  t.match(await attempt(errors, { retries: 3 }), { runs: 4, result: 'done' })
-})
+)
 
 t.test('a failure that is not to be repeated ends it, however many are left', async t => {
   const last = new OutcomeUnknownError()

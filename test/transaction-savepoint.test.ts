@@ -143,7 +143,7 @@ t.test(
 )
 
 t.test(
-  'R41 T03: lost with its client, a savepoint is rolled back in silence, and none can follow',
+  'R41 T03 T07: lost with its client, a savepoint is rolled back in silence, and none can follow',
   async t => {
     const { engine } = openEngine(t, postgres.url)
     const db = requestOf(engine)

@@ -47,7 +47,9 @@ export function assertConnectable(config: ClientConfig, name: string | undefined
 function configFault(config: ClientConfig): string | undefined {
   const expected = 'expected a URL such as postgres://user@host:5432/database'
   try {
-    const { host } = new pg.Client(config)
+    // The caller's own socket is asked for at a connect, and none is made here.
+    const { stream, ...others } = config
+    const { host } = new pg.Client(others)
     return host?.includes(',')
       ? `${expected}, got several hosts, which pg does not support`
       : undefined

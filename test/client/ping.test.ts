@@ -32,6 +32,35 @@ t.test(
   }
 )
 
+t.test(
+  'D02 D03 D04: what a session has for its transactions survives a ping, and ends with discard',
+  async t => {
+    const client = await openClient(t, postgres.url, {
+      resetMode: 'discard',
+      config: { options: '-c default_transaction_read_only=on' }
+    })
+    const settings = async () => {
+      const names = ['read_only', 'deferrable', 'isolation']
+      const texts = names.map(name => `current_setting('transaction_${name}') ${name}`)
+      return (await run(client, `select ${texts.join(', ')}`)).rows[0]
+    }
+    const ofTheServer = { read_only: 'on', deferrable: 'off', isolation: 'read committed' }
+    t.same(await settings(), ofTheServer)
+    await client.ping(60_000)
+    t.same(await settings(), ofTheServer, 'set for all sessions')
+    await run(
+      client,
+      'set session characteristics as transaction isolation level serializable, read write, deferrable'
+    )
+    const own = { read_only: 'off', deferrable: 'on', isolation: 'serializable' }
+    t.same(await settings(), own)
+    await client.ping(60_000)
+    t.same(await settings(), own, 'set for this one')
+    await client.reset()
+    t.same(await settings(), ofTheServer)
+  }
+)
+
 t.test('a ping is no statement: the server notes nothing of it', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)

@@ -132,7 +132,7 @@ for (const [state, texts] of states) {
   })
 }
 
-t.test('T15 T28 T29 T39: nothing is sent for a session that is idle, used or not', async t => {
+t.test('T15 T28 T29 T30 T39: nothing is sent for a session that is idle, used or not', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
   const client = await openClient(t, proxy.url(postgres.url))

@@ -83,6 +83,15 @@ t.test(
   }
 )
 
+t.test('R08: only the client that was lent is reset, not the one that it replaced', async t => {
+  const { pool, server } = buildPool(t, { poolSize: 1, isPrePing: true })
+  const [client] = await fillIdle(pool, 1)
+  client!.pingReply = socketReset()
+  pool.checkin(await pool.checkout())
+  t.strictSame(client!.calls, ['reset', 'ping', 'close'])
+  t.strictSame(server.clients[1]!.calls, ['reset'])
+})
+
 t.test('a failed ping whose error is about one client leaves the other ones alone', async t => {
   const { pool, server } = buildPool(t, { isPrePing: true })
   const [other, dead] = await fillIdle(pool, 2)
@@ -105,16 +114,19 @@ t.test('after three dead clients, idle or new, the checkout fails with the last 
   await assertFullCapacity(pool, 2)
 })
 
-t.test('R28: whatever a ping is answered with but its answer, the client is replaced', async t => {
-  for (const error of [syntaxError(), new Error('what?'), new TypeError('a bug')]) {
-    const { pool, server } = buildPool(t, { poolSize: 1, isPrePing: true })
-    const [client] = await fillIdle(pool, 1)
-    client!.pingReply = error
-    const lease = await pool.checkout()
-    t.equal(lease.client, server.clients[1])
-    t.equal(pool.generation, 0)
+t.test(
+  'R28 R29 R30: whatever a ping is answered with but its answer, the client is replaced',
+  async t => {
+    for (const error of [syntaxError(), new Error('what?'), new TypeError('a bug')]) {
+      const { pool, server } = buildPool(t, { poolSize: 1, isPrePing: true })
+      const [client] = await fillIdle(pool, 1)
+      client!.pingReply = error
+      const lease = await pool.checkout()
+      t.equal(lease.client, server.clients[1])
+      t.equal(pool.generation, 0)
+    }
   }
-})
+)
 
 function judgePing(verdict: Verdict) {
   const asked: unknown[] = []

@@ -162,7 +162,7 @@ t.test('R36: a client that was given back cannot be detached any more', async t 
   await assertFullCapacity(pool, 1)
 })
 
-t.test('P75: after an invalidated client the next one is pooled as ever', async t => {
+t.test('P07 P75: after an invalidated client the next one is pooled as ever', async t => {
   const { pool, server } = buildPool(t, { poolSize: 1 })
   const [lease] = await takeMany(pool, 1)
   pool.checkin(lease!, 'user')

@@ -19,7 +19,7 @@ t.test('X02 R03: no request sees that every idle backend was killed', async t =>
   }
 })
 
-t.test('X01: without pre-ping neither, once the end of the sessions was heard', async t => {
+t.test('X01 R07: without pre-ping neither, once the end of the sessions was heard', async t => {
   const app = await buildApp(t, {
     url: named(postgres.url, 'no_ping'),
     engineOptions: { pool_pre_ping: false }

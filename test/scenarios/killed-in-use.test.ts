@@ -65,7 +65,7 @@ t.test('X09: killed after the last statement, the reply stays what it was', asyn
   t.equal(app.db.status().checkedOut, 0)
 })
 
-t.test('R23: a statement that is cancelled costs no client', async t => {
+t.test('R23 R24 X19 X31: a statement that is cancelled costs no client', async t => {
   const app = await buildApp(t, { url: named(postgres.url, 'cancel') })
   const before = await servedBy(app)
   const running = app.inject('/sleep')
