@@ -3,6 +3,7 @@ import { EvidencePart } from './client/evidence.js'
 import type { Exchange } from './client/exchange.js'
 import { ControlPart, type Part, QueryPart } from './client/parts.js'
 import type { OpenTransaction } from './open-transaction.js'
+import type { Probe } from './session-host.js'
 
 /** One try to run a job. */
 export class Attempt {
@@ -13,6 +14,8 @@ export class Attempt {
   readonly started: number
   /** The transaction whose BEGIN it carries. */
   readonly carried: OpenTransaction | undefined
+  /** It is to show whether its client lives. */
+  probe: Probe | undefined
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
 

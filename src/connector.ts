@@ -68,7 +68,8 @@ export class Connector {
         signal
       )
     } catch (error) {
-      if (!signal?.aborted) this.#failure = { code: errorCode(error), at: new Date().toISOString() }
+      const isAnswer = !signal?.aborted && !(error instanceof ListenerError)
+      if (isAnswer) this.#failure = { code: errorCode(error), at: new Date().toISOString() }
       throw error
     }
   }

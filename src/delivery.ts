@@ -8,12 +8,15 @@ import { Script } from './client/script.js'
 import { Dispatch } from './dispatch.js'
 import type { Doubt } from './doubt.js'
 import { ConnectionClosedError } from './errors.js'
+import { Failure } from './failure.js'
 import { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
+import { Verification } from './pool/checkout.js'
 import { Replay, type ReplayBudget } from './replay.js'
 import { runScript } from './run-script.js'
 import type { Session } from './session.js'
+import type { Probe } from './session-host.js'
 import { statementKind } from './statement-kind.js'
 
 export interface DeliveryParts {
@@ -96,14 +99,18 @@ export class Delivery {
   ): Promise<Result> {
     const { budget, session } = this.#parts
     const isReadOnly = this.#isReadOnly(job)
-    for (let replays = 0; ; replays += 1) {
+    let replays = 0
+    let verification: Verification | undefined
+    for (;;) {
       const attempt = newAttempt()
-      const send = (client: Client) => {
+      const send = (client: Client, probe: Probe | undefined) => {
         session.assertNothingPending()
+        attempt.probe = probe
         return this.#dispatch.send(client, job, attempt)
       }
+      if (showsLife(job, attempt)) verification ??= new Verification()
       try {
-        const result = await session.attempt(send, { isReadOnly })
+        const result = await session.attempt(send, { isReadOnly, verification })
         budget.succeeded()
         return result
       } catch (failure) {
@@ -112,7 +119,9 @@ export class Delivery {
           attempt.finish()
           return job.result(attempt.parts)
         }
-        const mayReplay = replays < MAX_REPLAYS && (!isBehind || job.effect === 'read')
+        if (isFailedPing(failure) && verification?.isExhausted === false) continue
+        replays += 1
+        const mayReplay = replays <= MAX_REPLAYS && (!isBehind || job.effect === 'read')
         if (mayReplay && this.#replay.take(failure, job, attempt)) continue
         throw session.explain(failure, job.text)
       }
@@ -138,4 +147,14 @@ export class Delivery {
     const begin = new Exchange([new ControlPart(carried.begin)], () => {})
     await client.run(begin, () => carried.answered(client.isInTransaction))
   }
+}
+
+/** Whether a job may be sent to a client of which nobody knows if it lives: lost, it has left nothing, and is sent again. */
+function showsLife<Result>(job: Job<Result>, { carried }: Attempt): boolean {
+  return carried !== undefined || job.effect === 'read' || job.effectInBlock === 'read'
+}
+
+/** The client was dead when it was lent. That the job was lost with it costs no replay: it was the ping. */
+function isFailedPing(failure: unknown): boolean {
+  return failure instanceof Failure && failure.phase === 'ping' && failure.isDisconnect
 }

@@ -33,6 +33,7 @@ export class Dispatch {
     attempt.parts = this.#assemble(client, job, carried, isBlock)
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
+      attempt.probe?.start()
       if (job.leavesState) replay.taint(client, attempt)
       account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
@@ -42,6 +43,7 @@ export class Dispatch {
       return account.isCutOff(attempt.started, effect) ? new ConnectionClosedError() : undefined
     }
     attempt.exchange = new Exchange(attempt.parts, onSubmitted, refusal)
+    attempt.exchange.isProbing = attempt.probe !== undefined
     try {
       await client.run(attempt.exchange, error => {
         attempt.isUnanswered = false

@@ -98,6 +98,7 @@ export class Engine implements Queryable {
       doubt: () => (this.#connector.givesEvidence ? doubt : undefined),
       onReplay: (statement, error) => this.#emitter.emit('replay', { statement, error }),
       pause: ms => new Promise<void>(resolve => systemClock.setTimer(ms, resolve)),
+      pingTimeout: options.pool_pre_ping_timeout * SECOND,
       returnTimeout: options.close_timeout * SECOND,
       leakWatch: new LeakWatch(options.leak_timeout * SECOND, systemClock, log),
       judge: this.#judge,

@@ -9,6 +9,8 @@ import type { Pool } from './pool/pool.js'
 /** What a session needs of the engine it belongs to. */
 export interface SessionHost {
   readonly pool: Pool<Client>
+  /** `pool_pre_ping_timeout`, in milliseconds. */
+  readonly pingTimeout: number
   /** How long what still runs may go on after the session has ended, in milliseconds. */
   readonly returnTimeout: number
   readonly leakWatch: LeakWatch
@@ -16,6 +18,12 @@ export interface SessionHost {
   /** The error as the application gets it. */
   explain(error: unknown, verdict: Verdict, ledger: Ledger, context: ErrorContext): unknown
   setTimer(ms: number, fn: () => void): { cancel(): void }
+}
+
+/** The first use of a client that was lent unverified: what it sends is to show whether the client lives. */
+export interface Probe {
+  /** It was sent. */
+  start(): void
 }
 
 /** What a use of a session's client may bring along. */

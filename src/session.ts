@@ -5,7 +5,7 @@ import { ConnectionClosedError, PendingRollbackError } from './errors.js'
 import { Failure } from './failure.js'
 import type { Ledger } from './ledger.js'
 import type { Lease } from './pool/slot.js'
-import type { SessionHost, Use } from './session-host.js'
+import type { Probe, SessionHost, Use } from './session-host.js'
 
 const OF_STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
 
@@ -75,7 +75,7 @@ export class Session {
    * {@link Failure}, when the pool has drawn its consequences.
    */
   async attempt<Result>(
-    work: (client: Client) => Result | Promise<Result>,
+    work: (client: Client, probe: Probe | undefined) => Result | Promise<Result>,
     use: Use = {}
   ): Promise<Result> {
     this.#uses += 1
@@ -93,9 +93,9 @@ export class Session {
         }
       }
       try {
-        return await work(lease.client)
+        return await work(lease.client, this.#probe(lease, use))
       } catch (error) {
-        throw this.fail(lease.client, error, use.isReadOnly)
+        throw this.#wasDead(lease, use) ?? this.fail(lease.client, error, use.isReadOnly)
       }
     } finally {
       this.#uses -= 1
@@ -178,11 +178,35 @@ export class Session {
     return new Failure(error, verdict, 'statement')
   }
 
+  #probe(lease: Lease<Client>, use: Use): Probe | undefined {
+    if (!lease.isUnverified || lease.isProbed || use.verification === undefined) return undefined
+    return {
+      start: () => {
+        lease.isProbed = true
+        lease.client.expectAnswer(this.#host.pingTimeout, () => {
+          lease.isUnverified = false
+        })
+      }
+    }
+  }
+
+  /** The failure of a use whose client was dead when it was lent: it is replaced as after a failed ping. */
+  #wasDead(lease: Lease<Client>, { verification }: Use): Failure | undefined {
+    const error = lease.client.lost
+    if (!lease.isUnverified || error === undefined || verification === undefined) return undefined
+    if (this.#lease !== lease) return undefined
+    this.#isInvalidated = true
+    this.#account.lost()
+    this.#forget()
+    const verdict = this.#host.pool.verificationFailed(lease, verification, error)
+    return new Failure(error, verdict, 'ping')
+  }
+
   async #checkout(use: Use): Promise<Lease<Client>> {
     const { leakWatch, pool } = this.#host
-    const { deadline } = use
+    const { deadline, verification } = use
     this.#stopLeakWatch ??= leakWatch.watch()
-    this.#checkingOut ??= pool.checkout({ deadline, signal: this.#signal(use) })
+    this.#checkingOut ??= pool.checkout({ deadline, signal: this.#signal(use), verification })
     try {
       const lease = await this.#checkingOut
       if (lease.isReturned) this.#checkingOut = undefined

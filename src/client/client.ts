@@ -134,6 +134,27 @@ export class Client {
     })
   }
 
+  /**
+   * Has the session treated as gone, with a {@link PingTimeoutError}, unless a probing exchange that is sent next is
+   * answered within `timeout` milliseconds.
+   */
+  expectAnswer(timeout: number, onAnswer: () => void): void {
+    let isAnswered = false
+    const giveUp = () => {
+      if (!isAnswered) this.#lose(new PingTimeoutError(timeout))
+    }
+    // As for a ping: an answer may wait in the socket behind a stall of our own.
+    const timer = this.#options.clock.setTimer(timeout, () => setImmediate(giveUp), {
+      background: true
+    })
+    this.#raw.connection.once('closeComplete', () => {
+      isAnswered = true
+      timer.cancel()
+      this.#heardAt = this.#options.clock.now()
+      onAnswer()
+    })
+  }
+
   /** Makes the session fit for the next borrower; `undefined` when there is nothing to do. */
   reset(): Promise<void> | undefined {
     const { isInTransaction } = this

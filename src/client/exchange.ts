@@ -19,6 +19,11 @@ export class Exchange extends PgQuery {
   #writeError: Error | undefined
   /** The server has executed all of it without an error, up to its end: also where a result cannot be read. */
   isDone = false
+  /**
+   * Ask for an answer in front of everything else: Close of the unnamed portal and a Flush, answered at once however
+   * long the statements take (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
+   */
+  isProbing = false
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
 
@@ -65,6 +70,10 @@ export class Exchange extends PgQuery {
     this.isSubmitted = true
     wire.stream.cork()
     try {
+      if (this.isProbing) {
+        wire.close({ type: 'P' })
+        wire.flush()
+      }
       for (const part of this.#parts) {
         this.#writeError = part.write(withoutSync(wire))
         if (this.#writeError) {

@@ -9,6 +9,7 @@ export interface Wire {
   bind(message: object): void
   execute(message: object): void
   flush(): void
+  close(message: { type: 'P' | 'S'; name?: string }): void
   sync(): void
   query(text: string): void
 }

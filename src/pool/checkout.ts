@@ -8,6 +8,20 @@ export interface CheckoutRequest {
   deadline?: number | undefined
   /** Leaves at any step; the checkout rejects with the signal's reason. */
   signal?: AbortSignal | undefined
+  /** The borrower finds out by itself whether the client lives: it is lent as it is, see {@link Lease.isUnverified}. */
+  verification?: Verification | undefined
+}
+
+/** What one borrower has found out about the clients it was lent, from one checkout to the next. */
+export class Verification {
+  /** Clients that turned out to be dead so far. */
+  tries = 0
+  /** The generation of a client that did not answer in time: it is doubted until a fresh connect has succeeded. */
+  doubtedGeneration: number | undefined
+
+  get isExhausted(): boolean {
+    return this.tries >= MAX_TRIES
+  }
 }
 
 /** How many clients a checkout tries before it reports what is wrong with them. */
@@ -28,9 +42,11 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   readonly promise: Promise<Lease<C>>
   isSettled = false
   /** Clients that turned out to be dead so far. */
-  tries = 0
+  tries: number
   /** The generation of a client whose ping timed out: it is doubted until a fresh connect has succeeded. */
   doubtedGeneration: number | undefined
+  /** The borrower verifies. */
+  readonly isDeferred: boolean
 
   /** Clock reading up to which it waits for a server that is away; none while that is there. */
   parkedUntil: number | undefined
@@ -41,9 +57,12 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   #resolve: (lease: Lease<C>) => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
-  constructor(deadline: number, signal: AbortSignal | undefined) {
+  constructor(deadline: number, { signal, verification }: CheckoutRequest = {}) {
     this.deadline = deadline
     this.#signal = signal
+    this.isDeferred = verification !== undefined
+    this.tries = verification?.tries ?? 0
+    this.doubtedGeneration = verification?.doubtedGeneration
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject

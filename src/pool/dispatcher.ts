@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
-import { exemptError, PingTimeoutError } from '../disconnect.js'
+import { exemptError, PingTimeoutError, type Verdict } from '../disconnect.js'
 import { EngineClosedError } from '../errors.js'
-import { type Checkout, MAX_TRIES } from './checkout.js'
+import { type Checkout, MAX_TRIES, type Verification } from './checkout.js'
 import type { PoolClient, PoolCounters, PoolHooks, PoolOptions } from './contract.js'
 import type { Inventory } from './inventory.js'
 import { mustVerify } from './liveness.js'
@@ -133,6 +133,10 @@ export class Dispatcher<C extends PoolClient> {
       this.#lend(checkout, slot, client)
       return
     }
+    if (checkout.isDeferred && !recovery.isClosed) {
+      this.#lend(checkout, slot, client, true)
+      return
+    }
     line.watch(checkout)
     counters.pings += 1
     client.ping(options.pingTimeout).then(
@@ -155,12 +159,7 @@ export class Dispatcher<C extends PoolClient> {
   }
 
   #onPingFailed(checkout: Checkout<C>, slot: Slot<C>, error: unknown): void {
-    const { counters, hooks, inventory } = this.#parts
-    counters.pingFailures += 1
-    const verdict = hooks.judge(error, 'ping', slot.client)
-    inventory.discard(slot, 'ping', error)
-    if (verdict.scope === 'generation') this.#parts.invalidate(error, slot.generation)
-    if (error instanceof PingTimeoutError) checkout.doubtedGeneration = slot.generation
+    const verdict = this.#discardDead(checkout, slot, error)
     if (verdict.failure !== 'disconnect') {
       exemptError(error)
       checkout.reject(error)
@@ -168,7 +167,32 @@ export class Dispatcher<C extends PoolClient> {
     this.#tryAgain(checkout, error)
   }
 
-  #lend(checkout: Checkout<C>, slot: Slot<C>, client: C): void {
+  /** See {@link Pool.verificationFailed}. */
+  onVerificationFailed(slot: Slot<C>, verification: Verification, error: unknown): Verdict {
+    verification.tries += 1
+    const verdict = this.#discardDead(verification, slot, error)
+    if (verdict.failure !== 'disconnect') exemptError(error)
+    this.#parts.hooks.checkin(undefined)
+    this.serve()
+    return verdict
+  }
+
+  /** A client did not answer as it should: what it means for the others, and for who was to get it. */
+  #discardDead(
+    borrower: { doubtedGeneration: number | undefined },
+    slot: Slot<C>,
+    error: unknown
+  ): Verdict {
+    const { counters, hooks, inventory } = this.#parts
+    counters.pingFailures += 1
+    const verdict = hooks.judge(error, 'ping', slot.client)
+    inventory.discard(slot, 'ping', error)
+    if (verdict.scope === 'generation') this.#parts.invalidate(error, slot.generation)
+    if (error instanceof PingTimeoutError) borrower.doubtedGeneration = slot.generation
+    return verdict
+  }
+
+  #lend(checkout: Checkout<C>, slot: Slot<C>, client: C, isUnverified = false): void {
     const { counters, hooks, inventory } = this.#parts
     try {
       hooks.checkout(client)
@@ -186,7 +210,7 @@ export class Dispatcher<C extends PoolClient> {
       return
     }
     counters.checkouts += 1
-    checkout.resolve(new Lease(slot, client))
+    checkout.resolve(new Lease(slot, client, isUnverified))
   }
 
   /** After a client that turned out to be dead: another one, or after the last try what was wrong with it. */

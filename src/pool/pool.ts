@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.js'
+import type { Verdict } from '../disconnect.js'
 import { EngineClosedError } from '../errors.js'
 import type { CloseReason } from '../events.js'
 import { capacityOf } from './capacity.js'
-import { Checkout, type CheckoutRequest } from './checkout.js'
+import { Checkout, type CheckoutRequest, type Verification } from './checkout.js'
 import type {
   Connector,
   PoolClient,
@@ -116,7 +117,7 @@ export class Pool<C extends PoolClient> {
   checkout(request: CheckoutRequest = {}): Promise<Lease<C>> {
     if (this.#isClosed) return Promise.reject(new EngineClosedError())
     if (request.signal?.aborted) return Promise.reject(request.signal.reason)
-    const checkout = new Checkout<C>(this.#deadlineOf(request), request.signal)
+    const checkout = new Checkout<C>(this.#deadlineOf(request), request)
     this.#dispatcher.admit(checkout)
     return checkout.promise
   }
@@ -130,6 +131,15 @@ export class Pool<C extends PoolClient> {
   /** Gives back what {@link tryCheckout} took and nobody used. */
   putBack(lease: Lease<C>): void {
     this.#returns.takeUnused(lease)
+  }
+
+  /**
+   * A client lent unverified turned out to be dead: it is replaced like one whose ping has failed, and the borrower may
+   * try the next one. It has not been given back before.
+   */
+  verificationFailed(lease: Lease<C>, verification: Verification, error: unknown): Verdict {
+    lease.isReturned = true
+    return this.#dispatcher.onVerificationFailed(lease.slot, verification, error)
   }
 
   /** Takes a client back: reset, and lent to the first waiter. With a `reason` it is closed. A second return does nothing. */

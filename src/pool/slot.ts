@@ -33,10 +33,15 @@ export class Lease<C extends PoolClient> {
   isReturned = false
   /** Taken out of the pool: to return it is to close it. */
   isDetached = false
+  /** Whether the client lives is for the borrower to find out; until it has, the loan may turn out to be none. */
+  isUnverified: boolean
+  /** The borrower is finding out. */
+  isProbed = false
 
-  constructor(slot: Slot<C>, client: C) {
+  constructor(slot: Slot<C>, client: C, isUnverified = false) {
     this.slot = slot
     this.client = client
+    this.isUnverified = isUnverified
   }
 
   get generation(): number {

@@ -78,7 +78,7 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
   const arrive = (request: { within?: number; signal?: AbortSignal } = {}) => {
     const checkout = new Checkout<FakeClient>(
       clock.now() + (request.within ?? 30_000),
-      request.signal
+      { signal: request.signal }
     )
     dispatcher.admit(checkout)
     return new Watched(checkout.promise)
