@@ -113,7 +113,7 @@ export class Inventory<C extends PoolClient> {
   }
 
   /** Opens a client in a new slot; the owner makes sure that there is room. */
-  open(isBackground = false): void {
+  open(isBackground = false): Slot<C> {
     const { capacity, clock, connect, counters, owner, random, recycleJitter } = this.#parts
     const slot = new Slot<C>(this.#generation, isBackground)
     slot.expiresAt = clock.now() + capacity.maxAge * (1 - recycleJitter * random())
@@ -133,6 +133,7 @@ export class Inventory<C extends PoolClient> {
         owner.onOpenFailed(slot, error)
       }
     )
+    return slot
   }
 
   /** Opens in the background what takes the place of a client that grew too old, so that no request waits for it. */

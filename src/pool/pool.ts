@@ -74,7 +74,7 @@ export class Pool<C extends PoolClient> {
       clock,
       random,
       limit: capacity.limit,
-      probe: () => this.#probe(),
+      probe: () => inventory.open(true),
       onClosed: (error, isFull) => {
         this.#line.parkAll()
         hooks.down(error, isFull)
@@ -207,12 +207,6 @@ export class Pool<C extends PoolClient> {
     const { timeout } = this.#options
     const own = timeout === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + timeout
     return Math.min(own, request.deadline ?? Number.POSITIVE_INFINITY)
-  }
-
-  /** One client more, to see whether the server is back; where every place is taken, nobody could use it. */
-  #probe(): void {
-    if (this.#inventory.room > 0) this.#inventory.open(true)
-    else this.#recovery.postpone()
   }
 
   #onIdleLost(slot: Slot<C>, error: unknown): void {
