@@ -65,7 +65,8 @@ export class Pool<C extends PoolClient> {
         onOpened: slot => this.#dispatcher.onOpened(slot),
         onOpenFailed: (slot, error) => this.#dispatcher.onOpenFailed(slot, error),
         onIdleLost: (slot, error) => this.#onIdleLost(slot, error),
-        onClosed: (client, reason, error) => hooks.close(client, reason, error)
+        onClosed: (client, reason, error) => hooks.close(client, reason, error),
+        mayConnect: connecting => this.#recovery.allows(connecting)
       }
     })
     const inventory = this.#inventory

@@ -36,7 +36,8 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
       onOpened: slot => dispatcher.onOpened(slot),
       onOpenFailed: (slot, error) => dispatcher.onOpenFailed(slot, error),
       onIdleLost: () => {},
-      onClosed: () => {}
+      onClosed: () => {},
+      mayConnect: () => true
     }
   })
   const recovery = new Recovery({

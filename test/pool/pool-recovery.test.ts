@@ -1,11 +1,6 @@
 import t from 'tap'
 import { OverloadedError, PoolTimeoutError } from '../../src/errors.js'
-import {
-  adminShutdown,
-  loginRefused,
-  refused,
-  tooManyClients
-} from '../fixtures/fake-client.js'
+import { adminShutdown, loginRefused, refused, tooManyClients } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import {
   assertFullCapacity,
@@ -26,7 +21,10 @@ t.test('whoever meets a server that is away waits until it is back', async t => 
   server.reply = 'ok'
   await clock.advance(45)
   t.equal(checkouts.filter(({ state }) => state === 'resolved').length, 2)
-  t.ok(server.connects <= 2 + 8 + 2, `${server.connects} connects: the first, the probes, and the two`)
+  t.ok(
+    server.connects <= 2 + 8 + 2,
+    `${server.connects} connects: the first, the probes, and the two`
+  )
   t.match(pool.status(), { state: 'up', waiting: 3 })
   t.strictSame(events.slice(0, 2), ['down', 'up 200'], 'told once')
   for (const checkout of checkouts) {
@@ -36,24 +34,27 @@ t.test('whoever meets a server that is away waits until it is back', async t => 
   await assertFullCapacity(pool, 2)
 })
 
-t.test('R51: but no longer than recovery_timeout, and is told why the last connect failed', async t => {
-  const { pool, clock, server } = buildPool(t, { recoveryTimeout: 1000 })
-  server.reply = refused()
-  const checkouts = startMany(pool, 100)
-  await clock.advance(999)
-  for (const { state } of checkouts) t.equal(state, 'pending')
-  const late = start(pool)
-  await clock.advance(1)
-  for (const { error } of checkouts) t.match(error, { code: 'ECONNREFUSED' })
-  t.equal(late.state, 'pending', 'each has its own time')
-  await clock.advance(999)
-  t.match(late.error, { code: 'ECONNREFUSED' })
-  t.match(pool.status(), { size: 0, waiting: 0, generation: 0, state: 'down' })
-  server.reply = 'ok'
-  await clock.advance(2000)
-  t.equal(pool.status().state, 'up')
-  await assertFullCapacity(pool, 2)
-})
+t.test(
+  'R51: but no longer than recovery_timeout, and is told why the last connect failed',
+  async t => {
+    const { pool, clock, server } = buildPool(t, { recoveryTimeout: 1000 })
+    server.reply = refused()
+    const checkouts = startMany(pool, 100)
+    await clock.advance(999)
+    for (const { state } of checkouts) t.equal(state, 'pending')
+    const late = start(pool)
+    await clock.advance(1)
+    for (const { error } of checkouts) t.match(error, { code: 'ECONNREFUSED' })
+    t.equal(late.state, 'pending', 'each has its own time')
+    await clock.advance(999)
+    t.match(late.error, { code: 'ECONNREFUSED' })
+    t.match(pool.status(), { size: 0, waiting: 0, generation: 0, state: 'down' })
+    server.reply = 'ok'
+    await clock.advance(2000)
+    t.equal(pool.status().state, 'up')
+    await assertFullCapacity(pool, 2)
+  }
+)
 
 t.test('with a recovery_timeout of 0 nobody waits for a server that is away', async t => {
   const { pool, clock, server } = buildPool(t, { recoveryTimeout: 0 })
@@ -142,19 +143,22 @@ t.test('one that no longer answers costs a try, and the checkout waits on', asyn
   pool.checkin(parked.value)
 })
 
-t.test('a failure of the one who connects is that one’s, and opens the gate: the server is there', async t => {
-  const { pool, clock, server } = buildPool(t)
-  server.reply = refused()
-  const [first, second] = startMany(pool, 2)
-  await settle()
-  server.script(loginRefused())
-  server.reply = 'ok'
-  await clock.advance(25)
-  t.equal(pool.status().state, 'up')
-  pool.checkin(first!.value)
-  await settle()
-  pool.checkin(second!.value)
-})
+t.test(
+  'a failure of the one who connects is that one’s, and opens the gate: the server is there',
+  async t => {
+    const { pool, clock, server } = buildPool(t)
+    server.reply = refused()
+    const [first, second] = startMany(pool, 2)
+    await settle()
+    server.script(loginRefused())
+    server.reply = 'ok'
+    await clock.advance(25)
+    t.equal(pool.status().state, 'up')
+    pool.checkin(first!.value)
+    await settle()
+    pool.checkin(second!.value)
+  }
+)
 
 t.test('a full server is waited for like one that is away, and is up', async t => {
   const { pool, clock, events, server } = buildPool(t, { recoveryTimeout: 1000 })
@@ -275,3 +279,26 @@ t.test('when to come back follows from the outage, and from the backlog', async 
   await clock.advance(2000)
   pool.checkin(parked.value)
 })
+
+t.test(
+  'what is too old is not replaced while the server is away: one prober connects, nobody else',
+  async t => {
+    const { pool, clock, server } = buildPool(t, { recycle: 1000 })
+    const [held] = await takeMany(pool, 1)
+    server.reply = refused()
+    const parked = start(pool)
+    await settle()
+    await clock.advance(1010)
+    server.reply = 'hang'
+    await clock.advance(45)
+    const before = server.connects
+    pool.checkin(held!)
+    await settle()
+    t.match(pool.status(), { state: 'down', connecting: 1 })
+    t.equal(server.connects, before)
+    server.reply = 'ok'
+    for (const attempt of server.hanging.splice(0)) attempt.succeed()
+    await settle()
+    pool.checkin(parked.value)
+  }
+)
