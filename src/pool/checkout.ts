@@ -24,6 +24,7 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   previous: Checkout<C> | undefined
   next: Checkout<C> | undefined
 
+  readonly arrivedAt: number
   readonly deadline: number
   readonly promise: Promise<Lease<C>>
   isSettled = false
@@ -32,16 +33,15 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   /** The generation of a client whose ping timed out: it is doubted until a fresh connect has succeeded. */
   doubtedGeneration: number | undefined
 
-  /** Clock reading up to which it waits for a server that is away; none while that is there. */
-  parkedUntil: number | undefined
-
   readonly #signal: AbortSignal | undefined
   #timer: Timer | undefined
   #onAbort: (() => void) | undefined
   #resolve: (lease: Lease<C>) => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
-  constructor(deadline: number, signal: AbortSignal | undefined) {
+  /** Clock readings in milliseconds. */
+  constructor(arrivedAt: number, deadline: number, signal: AbortSignal | undefined) {
+    this.arrivedAt = arrivedAt
     this.deadline = deadline
     this.#signal = signal
     this.promise = new Promise((resolve, reject) => {

@@ -97,6 +97,7 @@ export class Dispatcher<C extends PoolClient> {
     const isFull = failure === 'too_many_connections'
     if (isFull || failure === 'unavailable') {
       recovery.failed(error, isFull)
+      line.parkAll()
     } else {
       if (waiter) line.take(waiter)
       waiter?.reject(error)

@@ -76,12 +76,9 @@ export class Pool<C extends PoolClient> {
       random,
       limit: capacity.limit,
       probe: () => inventory.open(true),
-      onClosed: (error, isFull) => {
-        this.#line.parkAll()
-        hooks.down(error, isFull)
-      },
+      onClosed: (error, isFull) => hooks.down(error, isFull),
       onOpened: (duration, wasFull) => {
-        this.#line.unparkAll()
+        this.#line.endParking()
         hooks.up(duration, wasFull)
       }
     })
@@ -117,7 +114,7 @@ export class Pool<C extends PoolClient> {
   checkout(request: CheckoutRequest = {}): Promise<Lease<C>> {
     if (this.#isClosed) return Promise.reject(new EngineClosedError())
     if (request.signal?.aborted) return Promise.reject(request.signal.reason)
-    const checkout = new Checkout<C>(this.#deadlineOf(request), request.signal)
+    const checkout = new Checkout<C>(this.#clock.now(), this.#deadlineOf(request), request.signal)
     this.#dispatcher.admit(checkout)
     return checkout.promise
   }

@@ -34,7 +34,8 @@ const MAX_COUNTED_CLIENTS = 100
 
 interface Closure {
   readonly since: number
-  readonly isFull: boolean
+  /** As the last failed connect found it: a server that was full may go away, and one that was away come back full. */
+  isFull: boolean
   failure: unknown
   nextProbeAt: number
   /** Upper bound of the next pause, once the outage is no longer young. */
@@ -68,6 +69,11 @@ export class Recovery {
   get state(): 'up' | 'down' | 'recovering' {
     if (this.#closure !== undefined && !this.#closure.isFull) return 'down'
     return this.#isRecovering ? 'recovering' : 'up'
+  }
+
+  /** Clock reading at which the gate was closed; none while it is open. */
+  get closedAt(): number | undefined {
+    return this.#closure?.since
   }
 
   get isClosed(): boolean {
@@ -115,6 +121,7 @@ export class Recovery {
     this.#allowance = 1
     if (this.#closure !== undefined) {
       this.#closure.failure = error
+      this.#closure.isFull = isFull
       this.#schedule(this.#closure)
       return
     }

@@ -45,8 +45,8 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
     random: () => 0,
     limit,
     probe: () => inventory.open(true),
-    onClosed: () => line.parkAll(),
-    onOpened: () => line.unparkAll()
+    onClosed: () => {},
+    onOpened: () => line.endParking()
   })
   const poolOptions = { ...POOL_OPTIONS, ...options }
   const line: WaitingLine<FakeClient> = new WaitingLine<FakeClient>({
@@ -78,6 +78,7 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
   })
   const arrive = (request: { within?: number; signal?: AbortSignal } = {}) => {
     const checkout = new Checkout<FakeClient>(
+      clock.now(),
       clock.now() + (request.within ?? 30_000),
       request.signal
     )
