@@ -121,10 +121,10 @@ export class WaitingLine<C extends PoolClient> {
     return this.#isHopeless(checkout) ? new OverloadedError() : undefined
   }
 
-  /** Whether those in front will not be served before its deadline, at the pace of those served last. */
+  /** Whether those in front will not be served before its deadline, at the pace of those served last, if that is known. */
   #isHopeless(checkout: Checkout<C>): boolean {
-    const wait = this.#drain.estimate(this.#waiters.size) ?? 0
-    return this.#parts.clock.now() + wait > checkout.deadline
+    const wait = this.#drain.estimate(this.#waiters.size)
+    return wait !== undefined && this.#parts.clock.now() + wait > checkout.deadline
   }
 
   /** From its arrival, or from when the server went away if that was later, it may wait for `recovery_timeout`. */
