@@ -4,12 +4,13 @@ import type { EngineEvents, EventName } from '../src/events.js'
 import { buildApp } from './fixtures/app.js'
 import { until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
+import { startProxy } from './fixtures/proxy.js'
 
 const postgres = await startPostgres(t)
 await postgres.admin('create table notes (id int)')
 
-/** Every event; the compiler says which one is missing. */
-const EVENTS: Record<EventName, true> = {
+/** Every event, but for those of an outage; the compiler says which one is missing. */
+const EVENTS: Record<Exclude<EventName, 'down' | 'up'>, true> = {
   first_connect: true,
   connect: true,
   checkout: true,
@@ -78,7 +79,7 @@ async function answersOf(app: FastifyInstance): Promise<string[]> {
 
 for (const [way, fail] of Object.entries(WAYS)) {
   t.test(`P43 P68 X12 X13 X14: a listener that ${way} loses no slot, at any event`, async t => {
-    for (const event of Object.keys(EVENTS) as EventName[]) {
+    for (const event of Object.keys(EVENTS) as (keyof typeof EVENTS)[]) {
       const app = await buildApp(
         t,
         { url: postgres.url, engineOptions: { pool_size: 1, max_overflow: 0 } },
@@ -102,6 +103,28 @@ for (const [way, fail] of Object.entries(WAYS)) {
     }
   })
 }
+
+t.test('X12 X43: nor do listeners that fail when the server goes and when it comes back', async t => {
+  const proxy = await startProxy(t, postgres)
+  const url = proxy.url(postgres.url)
+  const app = await buildApp(t, { url }, addRoutes)
+  let calls = 0
+  for (const fail of Object.values(WAYS)) {
+    for (const event of ['down', 'up'] as const) {
+      app.db.on(event, () => {
+        calls += 1
+        return fail()
+      })
+    }
+  }
+  proxy.refuse()
+  const waiting = app.inject('/read')
+  await until(() => app.db.status().state === 'down')
+  await proxy.accept()
+  t.equal((await waiting).statusCode, 200)
+  t.equal(calls, 4)
+  t.match(app.db.status(), { state: 'up', checkedOut: 0, waiting: 0 })
+})
 
 t.test('X12: an isDisconnect hook that throws loses no slot either', async t => {
   const app = await buildApp(

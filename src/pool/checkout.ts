@@ -38,6 +38,7 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   previous: Checkout<C> | undefined
   next: Checkout<C> | undefined
 
+  readonly arrivedAt: number
   readonly deadline: number
   readonly promise: Promise<Lease<C>>
   isSettled = false
@@ -48,16 +49,16 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   /** The borrower verifies. */
   readonly isDeferred: boolean
 
-  /** Clock reading up to which it waits for a server that is away; none while that is there. */
-  parkedUntil: number | undefined
-
   readonly #signal: AbortSignal | undefined
   #timer: Timer | undefined
   #onAbort: (() => void) | undefined
   #resolve: (lease: Lease<C>) => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
-  constructor(deadline: number, { signal, verification }: CheckoutRequest = {}) {
+  /** Clock readings in milliseconds. */
+  constructor(arrivedAt: number, deadline: number, request: CheckoutRequest = {}) {
+    const { signal, verification } = request
+    this.arrivedAt = arrivedAt
     this.deadline = deadline
     this.#signal = signal
     this.isDeferred = verification !== undefined

@@ -67,6 +67,7 @@ export class Dispatcher<C extends PoolClient> {
 
   onOpened(slot: Slot<C>): void {
     const { inventory, line, recovery } = this.#parts
+    recovery.ended(slot)
     recovery.succeeded(line.size > 1 && inventory.room > 0)
     const error = slot.client?.lost
     const unfit = this.#isClosed ? 'close' : inventory.unfitness(slot)
@@ -90,11 +91,13 @@ export class Dispatcher<C extends PoolClient> {
     const { counters, hooks, line, recovery } = this.#parts
     counters.connectFailures += 1
     if (this.#isClosed) return
+    recovery.ended(slot)
     const { failure } = hooks.judge(error, 'connect', undefined)
     const waiter = slot.isBackground ? undefined : line.first
     const isFull = failure === 'too_many_connections'
     if (isFull || failure === 'unavailable') {
       recovery.failed(error, isFull)
+      line.parkAll()
     } else {
       if (waiter) line.take(waiter)
       waiter?.reject(error)

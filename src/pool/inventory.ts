@@ -16,6 +16,8 @@ export interface InventoryOwner<C extends PoolClient> {
   /** An idle client's session ended without our doing; it is discarded already. */
   onIdleLost(slot: Slot<C>, error: unknown): void
   onClosed(client: C, reason: CloseReason, error: unknown): void
+  /** Whether one more may be opened, besides those `connecting` already: while the server is away, only to see whether it is back. */
+  mayConnect(connecting: number): boolean
 }
 
 export interface InventoryParts<C extends PoolClient> {
@@ -113,7 +115,7 @@ export class Inventory<C extends PoolClient> {
   }
 
   /** Opens a client in a new slot; the owner makes sure that there is room. */
-  open(isBackground = false): void {
+  open(isBackground = false): Slot<C> {
     const { capacity, clock, connect, counters, owner, random, recycleJitter } = this.#parts
     const slot = new Slot<C>(this.#generation, isBackground)
     slot.expiresAt = clock.now() + capacity.maxAge * (1 - recycleJitter * random())
@@ -133,11 +135,15 @@ export class Inventory<C extends PoolClient> {
         owner.onOpenFailed(slot, error)
       }
     )
+    return slot
   }
 
-  /** Opens in the background what takes the place of a client that grew too old, so that no request waits for it. */
+  /**
+   * Opens in the background what takes the place of a client that grew too old, so that no request waits for it. Where
+   * that must not be now, it is opened when it is needed.
+   */
   replace(): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || !this.#parts.owner.mayConnect(this.#connecting)) return
     if (this.#slots.size < this.#parts.capacity.keep && this.room > 0) this.open(true)
   }
 

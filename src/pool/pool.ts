@@ -66,7 +66,8 @@ export class Pool<C extends PoolClient> {
         onOpened: slot => this.#dispatcher.onOpened(slot),
         onOpenFailed: (slot, error) => this.#dispatcher.onOpenFailed(slot, error),
         onIdleLost: (slot, error) => this.#onIdleLost(slot, error),
-        onClosed: (client, reason, error) => hooks.close(client, reason, error)
+        onClosed: (client, reason, error) => hooks.close(client, reason, error),
+        mayConnect: connecting => this.#recovery.allows(connecting)
       }
     })
     const inventory = this.#inventory
@@ -75,13 +76,10 @@ export class Pool<C extends PoolClient> {
       clock,
       random,
       limit: capacity.limit,
-      probe: () => this.#probe(),
-      onClosed: (error, isFull) => {
-        this.#line.parkAll()
-        hooks.down(error, isFull)
-      },
+      probe: () => inventory.open(true),
+      onClosed: (error, isFull) => hooks.down(error, isFull),
       onOpened: (duration, wasFull) => {
-        this.#line.unparkAll()
+        this.#line.endParking()
         hooks.up(duration, wasFull)
       }
     })
@@ -117,7 +115,7 @@ export class Pool<C extends PoolClient> {
   checkout(request: CheckoutRequest = {}): Promise<Lease<C>> {
     if (this.#isClosed) return Promise.reject(new EngineClosedError())
     if (request.signal?.aborted) return Promise.reject(request.signal.reason)
-    const checkout = new Checkout<C>(this.#deadlineOf(request), request)
+    const checkout = new Checkout<C>(this.#clock.now(), this.#deadlineOf(request), request)
     this.#dispatcher.admit(checkout)
     return checkout.promise
   }
@@ -217,12 +215,6 @@ export class Pool<C extends PoolClient> {
     const { timeout } = this.#options
     const own = timeout === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + timeout
     return Math.min(own, request.deadline ?? Number.POSITIVE_INFINITY)
-  }
-
-  /** One client more, to see whether the server is back; where every place is taken, nobody could use it. */
-  #probe(): void {
-    if (this.#inventory.room > 0) this.#inventory.open(true)
-    else this.#recovery.postpone()
   }
 
   #onIdleLost(slot: Slot<C>, error: unknown): void {

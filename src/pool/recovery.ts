@@ -7,8 +7,13 @@ export interface RecoveryParts {
   readonly random: () => number
   /** Clients that the pool may have at most. */
   readonly limit: number
-  /** Opens one client, to see whether the server is back; what becomes of it is told like of every other. */
-  probe(): void
+  /**
+   * Opens one client, to see whether the server is back; what becomes of it is told like of every other. There is
+   * room for it: the connect that failed has left its place, and nobody else opens one while the gate is closed.
+   *
+   * @returns what `ended` will be told of it
+   */
+  probe(): object
   /** The gate was closed: the server is away, or it has no place left for us (`isFull`). */
   onClosed(error: unknown, isFull: boolean): void
   /** The gate is open again, after `duration` milliseconds. */
@@ -29,7 +34,8 @@ const MAX_COUNTED_CLIENTS = 100
 
 interface Closure {
   readonly since: number
-  readonly isFull: boolean
+  /** As the last failed connect found it: a server that was full may go away, and one that was away come back full. */
+  isFull: boolean
   failure: unknown
   nextProbeAt: number
   /** Upper bound of the next pause, once the outage is no longer young. */
@@ -47,6 +53,8 @@ export class Recovery {
   readonly #fullAllowance: number
   #allowance: number
   #closure: Closure | undefined
+  /** The probe under way; it may have been sent in an earlier outage. */
+  #prober: object | undefined
   #isRecovering = false
   #isStopped = false
 
@@ -61,6 +69,11 @@ export class Recovery {
   get state(): 'up' | 'down' | 'recovering' {
     if (this.#closure !== undefined && !this.#closure.isFull) return 'down'
     return this.#isRecovering ? 'recovering' : 'up'
+  }
+
+  /** Clock reading at which the gate was closed; none while it is open. */
+  get closedAt(): number | undefined {
+    return this.#closure?.since
   }
 
   get isClosed(): boolean {
@@ -96,6 +109,11 @@ export class Recovery {
     return Math.max(untilProbe, (now - this.#closure.since) / 4)
   }
 
+  /** A connect has ended, however; the prober's makes way for the next. Told before `failed` or `succeeded`. */
+  ended(connect: object): void {
+    if (connect === this.#prober) this.#prober = undefined
+  }
+
   /** A connect failed: the server is away, or (`isFull`) has no place left for us. */
   failed(error: unknown, isFull: boolean): void {
     if (this.#isStopped) return
@@ -103,7 +121,8 @@ export class Recovery {
     this.#allowance = 1
     if (this.#closure !== undefined) {
       this.#closure.failure = error
-      if (this.#closure.timer === undefined) this.#schedule(this.#closure)
+      this.#closure.isFull = isFull
+      this.#schedule(this.#closure)
       return
     }
     const since = this.#parts.clock.now()
@@ -137,11 +156,6 @@ export class Recovery {
     this.#isRecovering = false
   }
 
-  /** A probe could not be sent, since every place is taken. */
-  postpone(): void {
-    if (this.#closure !== undefined && !this.#isStopped) this.#schedule(this.#closure)
-  }
-
   /** The server took leave of its clients: whether it still takes new ones, a single connect shows. */
   suspect(): void {
     this.#allowance = 1
@@ -152,13 +166,15 @@ export class Recovery {
     this.#closure?.timer?.cancel()
   }
 
+  /** Plans the next probe, unless one is planned or under way: there is never a second. */
   #schedule(closure: Closure): void {
+    if (closure.timer !== undefined || this.#prober !== undefined) return
     const { clock, probe } = this.#parts
     const pause = this.#pause(closure)
     closure.nextProbeAt = clock.now() + pause
     const run = () => {
       closure.timer = undefined
-      probe()
+      this.#prober = probe()
     }
     closure.timer = clock.setTimer(pause, run, { background: true })
   }

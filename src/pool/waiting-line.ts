@@ -28,7 +28,7 @@ export class WaitingLine<C extends PoolClient> {
 
   constructor(parts: WaitingLineParts<C>) {
     this.#parts = parts
-    this.#parking = new Sweeper(parts.clock, () => this.#endParking())
+    this.#parking = new Sweeper(parts.clock, () => this.parkAll())
   }
 
   get size(): number {
@@ -62,7 +62,7 @@ export class WaitingLine<C extends PoolClient> {
   rejoin(checkout: Checkout<C>): void {
     this.#waiters.add(checkout)
     this.watch(checkout)
-    if (this.#parts.recovery.isClosed && !checkout.isSettled) this.#park(checkout)
+    if (!checkout.isSettled) this.#park(checkout)
   }
 
   /** From here on the checkout has a deadline, and may be called off. */
@@ -87,7 +87,7 @@ export class WaitingLine<C extends PoolClient> {
     this.#drain.served(this.#parts.clock.now(), this.#waiters.size === 0)
   }
 
-  /** The server is away: nobody waits for it longer than agreed. */
+  /** A connect failed, or time has passed: nobody waits longer for a server that is away than agreed. */
   parkAll(): void {
     for (let waiter = this.#waiters.first; waiter !== undefined; ) {
       const { next } = waiter
@@ -97,11 +97,8 @@ export class WaitingLine<C extends PoolClient> {
   }
 
   /** The server is back: what counts again is each one's own deadline. */
-  unparkAll(): void {
+  endParking(): void {
     this.#parking.stop()
-    for (let waiter = this.#waiters.first; waiter !== undefined; waiter = waiter.next) {
-      waiter.parkedUntil = undefined
-    }
   }
 
   /** Nobody waits any longer, and nobody will. */
@@ -124,30 +121,20 @@ export class WaitingLine<C extends PoolClient> {
     return this.#isHopeless(checkout) ? new OverloadedError() : undefined
   }
 
-  /** Whether those in front will not be served before its deadline, at the pace of those served last. */
+  /** Whether those in front will not be served before its deadline, at the pace of those served last, if that is known. */
   #isHopeless(checkout: Checkout<C>): boolean {
-    const wait = this.#drain.estimate(this.#waiters.size) ?? 0
-    return this.#parts.clock.now() + wait > checkout.deadline
+    const wait = this.#drain.estimate(this.#waiters.size)
+    return wait !== undefined && this.#parts.clock.now() + wait > checkout.deadline
   }
 
+  /** From its arrival, or from when the server went away if that was later, it may wait for `recovery_timeout`. */
   #park(checkout: Checkout<C>): void {
     const { clock, inventory, options, recovery } = this.#parts
     // A server that is only full lets the clients go on that are lent: they will come back.
-    if (recovery.isFull && inventory.lent > 0) return
-    checkout.parkedUntil ??= clock.now() + options.recoveryTimeout
-    const isHopeless = options.recoveryTimeout === 0 || checkout.deadline < recovery.nextProbeAt
-    if (isHopeless) this.#giveUp(checkout)
-    else this.#parking.schedule(checkout.parkedUntil)
-  }
-
-  #endParking(): void {
-    const now = this.#parts.clock.now()
-    for (let waiter = this.#waiters.first; waiter !== undefined; ) {
-      const { next, parkedUntil } = waiter
-      if (parkedUntil !== undefined && parkedUntil <= now) this.#giveUp(waiter)
-      else if (parkedUntil !== undefined) this.#parking.schedule(parkedUntil)
-      waiter = next
-    }
+    if (recovery.closedAt === undefined || (recovery.isFull && inventory.lent > 0)) return
+    const until = Math.max(checkout.arrivedAt, recovery.closedAt) + options.recoveryTimeout
+    if (until <= clock.now() || checkout.deadline < recovery.nextProbeAt) this.#giveUp(checkout)
+    else this.#parking.schedule(until)
   }
 
   #giveUp(checkout: Checkout<C>): void {

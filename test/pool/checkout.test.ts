@@ -12,7 +12,7 @@ const NO_TIMERS = { foreground: 0, background: 0 }
 function build() {
   const clock = new FakeClock()
   const caller = new AbortController()
-  const checkout = new Checkout<FakeClient>(clock.now() + 100, { signal: caller.signal })
+  const checkout = new Checkout<FakeClient>(clock.now(), clock.now() + 100, { signal: caller.signal })
   const result = new Watched(checkout.promise)
   const log: string[] = []
   checkout.promise.catch(error => log.push(`rejected: ${error.message}`))
@@ -34,8 +34,8 @@ function lease(): Lease<FakeClient> {
 }
 
 t.test('checkouts know in which order they arrived', async t => {
-  const first = new Checkout<FakeClient>(0)
-  const second = new Checkout<FakeClient>(0)
+  const first = new Checkout<FakeClient>(0, 0)
+  const second = new Checkout<FakeClient>(0, 0)
   t.ok(first.order < second.order)
 })
 
@@ -61,7 +61,7 @@ t.test('at its deadline it leaves first and rejects then', async t => {
 
 t.test('a deadline that has passed already is kept too', async t => {
   const clock = new FakeClock()
-  const checkout = new Checkout<FakeClient>(clock.now() - 5)
+  const checkout = new Checkout<FakeClient>(clock.now(), clock.now() - 5)
   const result = new Watched(checkout.promise)
   checkout.watch(
     clock,

@@ -36,7 +36,8 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
       onOpened: slot => dispatcher.onOpened(slot),
       onOpenFailed: (slot, error) => dispatcher.onOpenFailed(slot, error),
       onIdleLost: () => {},
-      onClosed: () => {}
+      onClosed: () => {},
+      mayConnect: () => true
     }
   })
   const recovery = new Recovery({
@@ -44,8 +45,8 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
     random: () => 0,
     limit,
     probe: () => inventory.open(true),
-    onClosed: () => line.parkAll(),
-    onOpened: () => line.unparkAll()
+    onClosed: () => {},
+    onOpened: () => line.endParking()
   })
   const poolOptions = { ...POOL_OPTIONS, ...options }
   const line: WaitingLine<FakeClient> = new WaitingLine<FakeClient>({
@@ -77,6 +78,7 @@ function build(overrides: Partial<PoolOptions> & { limit?: number } = {}) {
   })
   const arrive = (request: { within?: number; signal?: AbortSignal } = {}) => {
     const checkout = new Checkout<FakeClient>(
+      clock.now(),
       clock.now() + (request.within ?? 30_000),
       { signal: request.signal }
     )

@@ -34,7 +34,8 @@ function build(capacity: Partial<Capacity> = {}, parts: Partial<InventoryParts<F
       onOpenFailed: () =>
         log.push(`failed, size ${inventory.size}, connecting ${inventory.connecting}`),
       onIdleLost: slot => log.push(`lost in generation ${slot.generation}`),
-      onClosed: (client, reason) => log.push(`close ${client.id} ${reason}`)
+      onClosed: (client, reason) => log.push(`close ${client.id} ${reason}`),
+      mayConnect: () => true
     },
     ...parts
   })

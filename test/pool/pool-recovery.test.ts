@@ -99,11 +99,14 @@ t.test('a time-out says whether the server is away or every client in use', asyn
   const [lease] = await takeMany(pool, 1)
   server.reply = refused()
   const away = start(pool)
+  await settle()
+  server.reply = 'hang'
   await clock.advance(100)
   t.match(away.error, { code: 'ECONNREFUSED' })
   t.equal(pool.status().counters.timeouts, 1)
   server.reply = 'ok'
-  await clock.advance(45)
+  for (const attempt of server.hanging.splice(0)) attempt.succeed()
+  await settle()
   const [other] = await takeMany(pool, 1)
   const exhausted = start(pool)
   await clock.advance(100)
@@ -278,4 +281,78 @@ t.test('when to come back follows from the outage, and from the backlog', async 
   server.reply = 'ok'
   await clock.advance(2000)
   pool.checkin(parked.value)
+})
+
+t.test(
+  'what is too old is not replaced while the server is away: one prober connects, nobody else',
+  async t => {
+    const { pool, clock, server } = buildPool(t, { recycle: 1000 })
+    const [held] = await takeMany(pool, 1)
+    server.reply = refused()
+    const parked = start(pool)
+    await settle()
+    await clock.advance(1010)
+    server.reply = 'hang'
+    await clock.advance(45)
+    const before = server.connects
+    pool.checkin(held!)
+    await settle()
+    t.match(pool.status(), { state: 'down', connecting: 1 })
+    t.equal(server.connects, before)
+    server.reply = 'ok'
+    for (const attempt of server.hanging.splice(0)) attempt.succeed()
+    await settle()
+    pool.checkin(parked.value)
+  }
+)
+
+t.test('a full server that goes away is away, and one that comes back full is full', async t => {
+  const { pool, clock, events, server } = buildPool(t, { recoveryTimeout: 1000 })
+  server.reply = tooManyClients()
+  const waiting = start(pool)
+  await settle()
+  t.match(pool.status(), { state: 'up', waiting: 1 })
+  server.reply = refused()
+  await clock.advance(45)
+  t.match(pool.status(), { state: 'down', waiting: 1 })
+  server.reply = tooManyClients()
+  await clock.advance(45)
+  t.match(pool.status(), { state: 'up', waiting: 1 })
+  t.strictSame(events, ['down'], 'told once')
+  server.reply = 'ok'
+  await clock.advance(45)
+  pool.checkin(waiting.value)
+})
+
+t.test(
+  'who waits for others of a full server waits no longer once none are left to come back',
+  async t => {
+    const { pool, clock, server } = buildPool(t, { recoveryTimeout: 1000 })
+    const [held] = await takeMany(pool, 1)
+    server.reply = tooManyClients()
+    const waiting = start(pool)
+    await clock.advance(2000)
+    t.equal(waiting.state, 'pending')
+    pool.checkin(held!, 'error')
+    await clock.advance(200)
+    t.match(waiting.error, { code: '53300' })
+    server.reply = 'ok'
+    await clock.advance(2000)
+  }
+)
+
+t.test('who has waited for a server in one outage has all its time in the next', async t => {
+  const { pool, clock, server } = buildPool(t, { poolSize: 1, recoveryTimeout: 1000 })
+  server.reply = refused()
+  const [first, second] = startMany(pool, 2)
+  await clock.advance(900)
+  server.reply = 'ok'
+  await clock.advance(45)
+  server.reply = refused()
+  pool.checkin(first!.value, 'error')
+  await clock.advance(900)
+  t.equal(second!.state, 'pending')
+  server.reply = 'ok'
+  await clock.advance(45)
+  pool.checkin(second!.value)
 })

@@ -9,12 +9,16 @@ const FULL = new Error('too many clients')
 function build({ limit = 15, random = () => 0 }: { limit?: number; random?: () => number } = {}) {
   const clock = new FakeClock(0)
   const probes: number[] = []
+  const prober = {}
   const news: string[] = []
   const recovery = new Recovery({
     clock,
     random,
     limit,
-    probe: () => probes.push(clock.now()),
+    probe: () => {
+      probes.push(clock.now())
+      return prober
+    },
     onClosed: (error, isFull) => news.push(`${isFull ? 'full' : 'down'}: ${error}`),
     onOpened: (duration, wasFull) => news.push(`${wasFull ? 'room' : 'up'} after ${duration}`)
   })
@@ -23,10 +27,11 @@ function build({ limit = 15, random = () => 0 }: { limit?: number; random?: () =
     for (let seen = probes.length; ; seen = probes.length) {
       await clock.advance(recovery.nextProbeAt - clock.now())
       if (clock.now() >= end || probes.length === seen) return
+      recovery.ended(prober)
       recovery.failed(AWAY, false)
     }
   }
-  return { clock, probes, news, recovery, outageUntil }
+  return { clock, prober, probes, news, recovery, outageUntil }
 }
 
 t.test('a quarter of the pool may connect at once, of a small one four', async t => {
@@ -148,13 +153,32 @@ t.test('a full server paces connects, and is not away', async t => {
   t.strictSame(news, [`full: ${FULL}`, 'room after 25'])
 })
 
-t.test('a probe for which there is no room is put off', async t => {
-  const { clock, probes, recovery } = build()
+t.test('a connect that fails later than the probe started sends no second one', async t => {
+  const { clock, prober, probes, recovery } = build()
   recovery.failed(AWAY, false)
   await clock.advance(25)
-  recovery.postpone()
+  recovery.ended({})
+  recovery.failed(AWAY, false)
+  await clock.advance(1000)
+  t.strictSame(probes, [25])
+  recovery.ended(prober)
+  recovery.failed(AWAY, false)
   await clock.advance(25)
-  t.equal(probes.length, 2)
+  t.strictSame(probes, [25, 1050])
+})
+
+t.test('nor does the next outage, as long as the last one’s probe is under way', async t => {
+  const { clock, prober, probes, recovery } = build()
+  recovery.failed(AWAY, false)
+  await clock.advance(25)
+  recovery.ended({})
+  recovery.succeeded(false)
+  recovery.failed(AWAY, false)
+  await clock.advance(1000)
+  t.strictSame(probes, [25])
+  recovery.ended(prober)
+  recovery.succeeded(false)
+  t.equal(recovery.isClosed, false)
 })
 
 t.test('the longer an outage, the later to come back; never before the next probe', async t => {
@@ -173,7 +197,6 @@ t.test('once stopped it probes no more', async t => {
   recovery.failed(AWAY, false)
   recovery.stop()
   recovery.failed(AWAY, false)
-  recovery.postpone()
   await clock.advance(10_000)
   t.strictSame(probes, [])
   t.strictSame(clock.pending, { foreground: 0, background: 0 })

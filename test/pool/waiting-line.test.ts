@@ -1,5 +1,5 @@
 import t from 'tap'
-import { OverloadedError } from '../../src/errors.js'
+import { OverloadedError, PoolTimeoutError } from '../../src/errors.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { buildPool, start, startMany, takeMany } from '../fixtures/fake-pool.js'
 
@@ -53,4 +53,13 @@ t.test('places that are still to be opened count as served', async t => {
     await settle()
     pool.checkin(checkout.value)
   }
+})
+
+t.test('who comes after its own deadline is late, whatever the others do', async t => {
+  const { pool, clock } = buildPool(t, { poolSize: 1 })
+  const [held] = await takeMany(pool, 1)
+  const late = start(pool, { deadline: clock.now() - 5 })
+  await clock.advance(0)
+  t.ok(late.error instanceof PoolTimeoutError)
+  pool.checkin(held!)
 })

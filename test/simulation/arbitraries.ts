@@ -17,6 +17,8 @@ const rate = fc.constantFrom(0, 0.05, 0.2, 0.9)
 const faults: fc.Arbitrary<FaultRates> = fc.record({
   connectFails: rate,
   connectHangs: rate,
+  refusesLogin: rate,
+  refusesFull: rate,
   arrivesDead: rate,
   pingFails: rate,
   pingHangs: rate,
@@ -49,6 +51,7 @@ const options: fc.Arbitrary<WorldOptions> = fc.record({
     window: fc.constantFrom(0, 25, 500),
     pingTimeout: fc.constantFrom(100, 1000),
     timeout: fc.constantFrom(1000, 50, 30_000, 0),
+    recoveryTimeout: fc.constantFrom(1000, 50, 0, 5000),
     maxWaiting: fc.constantFrom(1000, 2, 0)
   })
 })

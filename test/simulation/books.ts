@@ -1,6 +1,7 @@
 import type { Booking } from './booking.js'
 import type { ClientState, SimulatedClient } from './client.js'
 import type { SimulatedClock } from './clock.js'
+import { Gate } from './gate.js'
 import { Line } from './line.js'
 import { type Limits, limitsOf, type WorldOptions } from './options.js'
 import type { Tally, Transition } from './transitions.js'
@@ -15,7 +16,8 @@ export class Books {
   readonly options: WorldOptions
   readonly limits: Limits
   readonly clock: SimulatedClock
-  readonly line = new Line()
+  readonly line: Line
+  readonly gate: Gate
   readonly tally: Tally
   /** Kinds of fault that have had an effect. */
   readonly faults = new Set<string>()
@@ -28,6 +30,8 @@ export class Books {
     pings: 0,
     pingFailures: 0,
     timeouts: 0,
+    /** Of which it does not show whether the deadline came first, or `recovery_timeout`. */
+    ambiguous: 0,
     returns: 0,
     checkins: 0
   }
@@ -49,6 +53,8 @@ export class Books {
   replacementsDue = 0
   /** Sockets of the pool's that are not closed yet, though it wants them to be. */
   closesUnderWay = 0
+  /** When those who wait for a full server had hope last. */
+  sparedAt = Number.NEGATIVE_INFINITY
   #trigger: SimulatedClient | undefined
   #idleOrder = 0
 
@@ -56,6 +62,8 @@ export class Books {
     this.options = options
     this.limits = limitsOf(options.pool)
     this.clock = clock
+    this.line = new Line(clock)
+    this.gate = new Gate(this.limits.limit)
     this.tally = tally
   }
 
@@ -65,6 +73,16 @@ export class Books {
 
   get isClosed(): boolean {
     return this.line.isClosed
+  }
+
+  /** Clients in use, or in the hands of the pool for somebody's sake: they will be there again for others. */
+  get lent(): number {
+    return this.open.filter(({ stage, state }) => state !== 'idle' || stage !== 'none').length
+  }
+
+  /** Whether there is hope for those who wait although nobody connects. */
+  get isSpared(): boolean {
+    return this.gate.isFull && this.lent > 0
   }
 
   count(state: ClientState): number {
@@ -93,6 +111,7 @@ export class Books {
     const before = this.#trigger
     this.#trigger = client
     this.#checkReplacements()
+    if (this.isSpared) this.sparedAt = this.clock.now()
     if (before === undefined || before.stage === 'none') return
     if (before.state === 'idle') {
       this.took(before.stage === 'arrived' ? 'connect ok: kept idle' : 'supply: kept idle')
@@ -102,7 +121,8 @@ export class Books {
 
   /** What was closed for its age has been replaced by now, if it is one of those that are kept. */
   #checkReplacements(): void {
-    if (this.replacementsDue > 0 && this.size < this.limits.keep && !this.isClosed) {
+    const mayOpen = this.gate.allows(this.connecting) && !this.isClosed
+    if (this.replacementsDue > 0 && this.size < this.limits.keep && mayOpen) {
       this.violate('what is too old is replaced', `${this.replacementsDue} were not`)
     }
     this.replacementsDue = 0
@@ -127,6 +147,10 @@ export class Books {
     if (this.isClosed || generation < this.generation) return false
     this.condemned = generation
     this.condemnedFor = reason
+    if (reason !== 'user') {
+      this.gate.suspect()
+      this.took('gate: suspected')
+    }
     return true
   }
 
@@ -141,5 +165,35 @@ export class Books {
     this.generation = generation
     this.condemned = -1
     this.took('invalidate: raises the generation')
+  }
+
+  /** When a waiter must give up on a server that stays away. */
+  parkedUntil({ arrivedAt }: Booking): number {
+    const since = Math.max(arrivedAt, this.gate.closedAt ?? Number.POSITIVE_INFINITY)
+    return since + this.options.pool.recoveryTimeout
+  }
+
+  /** Who has just joined the line may find the gate closed. */
+  reviewJoined(): void {
+    for (const booking of this.line.joined.splice(0)) this.#review(booking)
+  }
+
+  /** A connect has failed: for each of those who wait it is seen whether they may go on. */
+  reviewAll(): void {
+    for (const booking of [...this.line.waiting]) this.#review(booking)
+  }
+
+  #review(booking: Booking): void {
+    const { clock, gate, line } = this
+    if (!gate.isClosed || booking.state !== 'waiting') return
+    if (this.isSpared) {
+      this.took('park: spared, others will return theirs')
+    } else if (this.parkedUntil(booking) <= clock.now()) {
+      this.took('park: refused, no time left')
+      line.leave(booking, gate.failure)
+    } else if (booking.deadline < gate.nextProbeAt) {
+      this.took('park: refused, too late for the next probe')
+      line.leave(booking, gate.failure)
+    } else this.took('park: waits for the server')
   }
 }

@@ -64,26 +64,43 @@ export class Checkouts {
   /** The pool neither offered it a client nor opened one for it: it waits for somebody else's, or must be refused. */
   #noteAdmitted(booking: Booking): void {
     const books = this.#books
-    const { line } = books
+    const { gate, limits, line } = books
     const { maxWaiting, timeout } = books.options.pool
-    const hasRoom = books.size < books.limits.limit
-    const waiting = line.waiting.length - books.connecting
+    const room = gate.isClosed ? 0 : limits.limit - books.size
+    const waiting = line.waiting.length - books.connecting - room
     if (books.isClosed) {
       books.took('admit: refused, pool closed')
       line.leave(booking, EngineClosedError)
     } else if (booking.controller?.signal.aborted) {
       books.took('admit: refused, aborted before')
       line.leave(booking, booking.controller.signal.reason)
-    } else if (!hasRoom && timeout === 0 && waiting >= 0) {
+    } else if (gate.isClosed && timeout === 0) {
+      books.took('admit: refused, server away')
+      line.leave(booking, gate.failure)
+    } else if (timeout === 0 && waiting >= 0) {
       books.took('admit: refused, timeout 0')
       line.leave(booking, PoolTimeoutError)
-    } else if (!hasRoom && timeout > 0 && waiting >= maxWaiting) {
+    } else if (waiting >= maxWaiting) {
       books.took('admit: refused, too many wait')
+      line.leave(booking, OverloadedError)
+    } else if (waiting >= 0 && this.#isTooLate(booking)) {
+      books.took('admit: refused, too late by then')
       line.leave(booking, OverloadedError)
     } else {
       books.took('admit: waits for what comes')
       line.join(booking)
+      books.reviewJoined()
     }
+  }
+
+  /** Whether those in front are served too slowly for it; where what has been seen leaves that open, the pool decides. */
+  #isTooLate({ deadline }: Booking): boolean {
+    const { clock, line } = this.#books
+    const outlook = line.pace.outlook(line.waiting.length)
+    if (outlook === undefined) return false
+    const isSure = clock.now() + outlook.least > deadline
+    const isPossible = clock.now() + outlook.most > deadline
+    return isSure || (isPossible && this.#pool.status().waiting === line.waiting.length)
   }
 
   #noteLent(booking: Booking, lease: Lease<SimulatedClient>): void {
@@ -99,16 +116,35 @@ export class Checkouts {
 
   #noteRefused(booking: Booking, error: unknown): void {
     const books = this.#books
-    const { deadline, state } = booking
+    const { state } = booking
     this.#noteSettled(booking)
     if (error instanceof PoolTimeoutError) books.counts.timeouts += 1
-    if (state !== 'gone' && error instanceof PoolTimeoutError && books.clock.now() >= deadline) {
-      books.took(state === 'waiting' ? 'deadline: while waiting' : 'deadline: while pinging')
-      books.line.leave(booking, error)
-    }
+    if (state !== 'gone' && this.#isTimeUp(booking, error)) books.line.leave(booking, error)
     if (!booking.isExpected(error)) {
       books.violate('nobody is refused without cause', `checkout ${booking.number}: ${error}`)
     }
+  }
+
+  /** Whether its time is up, and it is told why: nothing was free, or the server is away. */
+  #isTimeUp(booking: Booking, error: unknown): boolean {
+    const books = this.#books
+    const { clock, counts, gate } = books
+    const isOver = clock.now() >= booking.deadline
+    if (error instanceof PoolTimeoutError) {
+      if (!isOver || gate.isClosed) return false
+      books.took(
+        booking.state === 'waiting' ? 'deadline: while waiting' : 'deadline: while pinging'
+      )
+      return true
+    }
+    if (!gate.isClosed || error !== gate.failure) return false
+    const isWaiting = booking.state === 'waiting' && !books.isSpared
+    const isParked = isWaiting && clock.now() >= books.parkedUntil(booking)
+    if (isParked && isOver) counts.ambiguous += 1
+    else if (isOver) counts.timeouts += 1
+    if (isParked) books.took('park: recovery_timeout over')
+    else if (isOver) books.took('deadline: while the server is away')
+    return isParked || isOver
   }
 
   #noteSettled(booking: Booking): void {

@@ -30,11 +30,14 @@ export type Stage =
   | 'resetDone'
   | 'resetFailed'
 
+/** Why a client is opened: `replacement` and `probe` are nobody's, so that no waiter is to blame for their failure. */
+export type Purpose = 'waiter' | 'replacement' | 'probe'
+
 /** What a client follows from: decided before it connects. */
 export interface Birth {
   readonly generation: number
   readonly expiresAt: number
-  readonly isReplacement: boolean
+  readonly purpose: Purpose
 }
 
 /** What the client asks its server for. */

@@ -136,7 +136,7 @@ function noteConsequence(books: Books, client: SimulatedClient, reason: CloseRea
 /** It counts as a try of the one who would have got it. */
 function noteDeadOnArrival(books: Books, client: SimulatedClient, reason: CloseReason): void {
   if (reason !== 'error') return
-  const first = client.birth.isReplacement ? undefined : books.line.takeFirst()
+  const first = client.birth.purpose === 'waiter' ? books.line.takeFirst() : undefined
   if (first === undefined) books.took('dead on arrival: nobody to charge')
   else if (books.line.tryAgain(first, client.lost)) {
     books.took('dead on arrival: third try, refused')

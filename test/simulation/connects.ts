@@ -1,6 +1,6 @@
 import type { Books } from './books.js'
-import { type Birth, type ClientServer, SimulatedClient } from './client.js'
-import { type Fates, SimulatedError } from './fates.js'
+import { type Birth, type ClientServer, type Purpose, SimulatedClient } from './client.js'
+import { type Fates, SimulatedError, verdictOf } from './fates.js'
 import type { UnderWay } from './under-way.js'
 
 /** More connects in one step than any pool here may have clients: it would never end. */
@@ -30,9 +30,15 @@ export class Connects {
     this.#server = server
   }
 
-  /** The pool draws a number for each client, just before it has it opened. */
-  drawJitter(value: number): number {
-    this.#jitter = value
+  /** The pool draws a number for each client, just before it has it opened, and for each pause of the prober. */
+  draw(value: number): number {
+    const books = this.#books
+    const { clock, gate } = books
+    if (!gate.isPauseDue) this.#jitter = value
+    else {
+      gate.drawPause(value, clock.now())
+      books.reviewAll()
+    }
     return value
   }
 
@@ -44,16 +50,16 @@ export class Connects {
     const books = this.#books
     this.#runaway += 1
     if (this.#runaway > RUNAWAY) throw new Error('connects without end')
-    const isReplacement = this.#noteOpen()
+    const purpose = this.#noteOpen()
     const birth = {
       generation: books.generation,
       expiresAt: books.clock.now() + this.#drawnAge(),
-      isReplacement
+      purpose
     }
     const connect = this.#connect(birth, onLost, signal)
     connect.then(
       client => this.#noteOpened(client),
-      error => this.#noteFailed(isReplacement, error)
+      error => this.#noteFailed(purpose, error)
     )
     return connect
   }
@@ -85,15 +91,16 @@ export class Connects {
     signal: AbortSignal
   ): Promise<SimulatedClient> {
     const books = this.#books
-    const { outcome, delay } = this.#fates.connect()
+    const { outcome, delay, refusal } = this.#fates.connect()
     return new Promise((resolve, reject) => {
       const pending = { reject, signal }
       this.#pending.add(pending)
       const end = () => {
         if (!this.#pending.delete(pending)) return
         if (outcome === 'hangs' || outcome === 'fails') {
-          books.faults.add(`connect ${outcome}`)
-          reject(new SimulatedError(`connect ${outcome}`, 'unavailable', 'none'))
+          const failure = outcome === 'hangs' ? 'unavailable' : refusal
+          books.faults.add(`connect ${outcome}: ${failure}`)
+          reject(new SimulatedError(`connect ${outcome}: ${failure}`, failure, 'none'))
           return
         }
         this.#clients += 1
@@ -109,55 +116,108 @@ export class Connects {
     })
   }
 
-  /** The pool opens a client; whether nobody waits for it. */
-  #noteOpen(): boolean {
+  /** The pool opens a client: whether it may, and what for. */
+  #noteOpen(): Purpose {
     const books = this.#books
     const { line, newcomer } = books
     if (newcomer) {
       books.newcomer = undefined
       books.took('admit: one is opened for it')
       line.join(newcomer)
+      line.joined.length = 0
     }
-    const isReplacement = books.connecting >= line.waiting.length
-    books.took(isReplacement ? 'connect: replacement' : 'connect: for a waiter')
     if (books.isClosed) books.violate('a closed pool stays closed', 'it opens a client')
     if (books.size >= books.limits.limit) {
       books.violate('the limit is kept', `one more than ${books.size}`)
     }
-    if (books.replacementsDue > 0) books.replacementsDue -= 1
+    const purpose = this.#purpose()
     books.connecting += 1
     books.counts.connects += 1
-    return isReplacement
+    return purpose
+  }
+
+  #purpose(): Purpose {
+    const books = this.#books
+    const { clock, connecting, gate, line } = books
+    if (gate.isClosed) {
+      if (!books.isInTimer || !gate.isPausing || clock.now() < gate.nextProbeAt) {
+        books.violate('nobody connects but the prober', `probing: ${gate.isProbing}`)
+      }
+      books.took('gate: probe')
+      gate.probe()
+      return 'probe'
+    }
+    if (connecting >= gate.allowance) {
+      books.violate('few connect at once', `${connecting + 1}, not ${gate.allowance}`)
+    }
+    const isReplacement = connecting >= line.waiting.length
+    books.took(isReplacement ? 'connect: replacement' : 'connect: for a waiter')
+    if (books.replacementsDue > 0) books.replacementsDue -= 1
+    return isReplacement ? 'replacement' : 'waiter'
   }
 
   #noteOpened(client: SimulatedClient): void {
     const books = this.#books
+    const { gate, limits, line } = books
     books.trigger(client)
     books.connecting -= 1
     books.open.push(client)
     books.putIdle(client)
     client.stage = 'arrived'
+    if (client.birth.purpose === 'probe') gate.isProbing = false
+    if (gate.isClosed) books.took('gate: opened by a client')
+    this.#noteSuccess(line.waiting.length > 1 && books.size < limits.limit)
   }
 
-  /** The failure is the first waiter's, unless nobody waited for this client. */
-  #noteFailed(isReplacement: boolean, error: unknown): void {
+  /** Who is away or full closes the gate. Any other failure is the first waiter's, unless nobody waited for this client. */
+  #noteFailed(purpose: Purpose, error: unknown): void {
     const books = this.#books
+    const { gate, line } = books
     books.trigger()
     books.connecting -= 1
     books.counts.connectFailures += 1
-    if (isReplacement) {
-      books.took('connect failed: replacement')
-      return
+    if (purpose === 'probe') gate.isProbing = false
+    if (books.isClosed) return
+    const { failure } = verdictOf(error)
+    const isFull = failure === 'too_many_connections'
+    const first = purpose === 'waiter' ? line.waiting[0] : undefined
+    if (isFull || failure === 'unavailable') this.#noteUnavailable(purpose, error, isFull)
+    else this.#noteRefused(purpose, error)
+    if (isFull || first?.doubted === undefined) return
+    if (books.condemn(first.doubted)) books.took('doubt: confirmed by a failed connect')
+  }
+
+  #noteRefused(purpose: Purpose, error: unknown): void {
+    const books = this.#books
+    const { gate, line } = books
+    const first = purpose === 'waiter' ? line.takeFirst() : undefined
+    if (first) {
+      books.took('connect failed: first waiter refused')
+      line.leave(first, error)
+    } else if (purpose === 'waiter') books.took('connect failed: nobody waits')
+    else books.took('connect failed: nobody to blame')
+    if (gate.isClosed) books.took('gate: opened by a refusal')
+    this.#noteSuccess(line.waiting.length > 0)
+  }
+
+  #noteUnavailable(purpose: Purpose, error: unknown, isFull: boolean): void {
+    const books = this.#books
+    const { clock, gate } = books
+    const wasFull = gate.isFull
+    if (gate.fail(error, isFull, clock.now())) {
+      books.took(isFull ? 'gate: closed, server full' : 'gate: closed, server away')
+    } else {
+      books.took(purpose === 'probe' ? 'gate: probe failed' : 'gate: straggler failed')
+      if (wasFull !== isFull) books.took('gate: full or away, told anew')
     }
-    const first = books.line.takeFirst()
-    if (first === undefined) {
-      books.took('connect failed: nobody waits')
-      return
-    }
-    books.took('connect failed: first waiter refused')
-    books.line.leave(first, error)
-    if (first.doubted !== undefined && books.condemn(first.doubted)) {
-      books.took('doubt: confirmed by a failed connect')
-    }
+    // What is due now depends on the next probe, if it is planned only now.
+    if (!gate.isPauseDue) books.reviewAll()
+  }
+
+  #noteSuccess(hasBacklog: boolean): void {
+    const books = this.#books
+    const { clock, gate } = books
+    gate.succeed(hasBacklog, clock.now())
+    if (gate.allowance < gate.fullAllowance) books.took('gate: opened slowly')
   }
 }

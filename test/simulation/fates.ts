@@ -38,14 +38,24 @@ const STREAMS = {
   listener: 7,
   close: 9,
   kill: 11,
-  meddle: 13
+  meddle: 13,
+  refusal: 15
 } as const
 
 /** Decides what the server does, by the seed: the `n`th connect always fares the same, whatever happens between. */
 export class Fates {
   readonly #seed: number
   #rates: FaultRates
-  readonly #counts = { connect: 0, ping: 0, reset: 0, listener: 0, close: 0, kill: 0, meddle: 0 }
+  readonly #counts = {
+    connect: 0,
+    ping: 0,
+    reset: 0,
+    listener: 0,
+    close: 0,
+    kill: 0,
+    meddle: 0,
+    refusal: 0
+  }
 
   constructor(seed: number, rates: FaultRates) {
     this.#seed = seed
@@ -57,12 +67,13 @@ export class Fates {
     this.#rates = NO_FAULTS
   }
 
-  connect(): Fate<ConnectOutcome> {
+  connect(): Fate<ConnectOutcome> & { readonly refusal: Failure } {
     const { connectFails, connectHangs, arrivesDead } = this.#rates
     const at = this.#next('connect')
     const outcome = at < connectFails ? 'fails' : at < connectFails + connectHangs ? 'hangs' : 'ok'
     const isDead = outcome === 'ok' && at > 1 - arrivesDead
-    return { outcome: isDead ? 'dead' : outcome, delay: this.#delay('connect') }
+    const delay = this.#delay('connect')
+    return { outcome: isDead ? 'dead' : outcome, delay, refusal: this.#refusal() }
   }
 
   ping(): Fate<PingOutcome> {
@@ -106,6 +117,14 @@ export class Fates {
   /** How far the loss of a session reaches, if somebody is told of it by a ping. */
   killScope(): Scope {
     return this.#next('kill') < 0.3 ? 'client' : 'generation'
+  }
+
+  /** What a connect fails with, if it does. */
+  #refusal(): Failure {
+    const { refusesFull, refusesLogin } = this.#rates
+    const at = this.#next('refusal')
+    if (at < refusesLogin) return 'misconfigured'
+    return at > 1 - refusesFull ? 'too_many_connections' : 'unavailable'
   }
 
   #next(what: keyof typeof STREAMS): number {

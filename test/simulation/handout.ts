@@ -48,12 +48,15 @@ export function assertIdleOrder(books: Books, client: SimulatedClient): void {
 
 function assertVerified(books: Books, client: SimulatedClient, act: Act): void {
   const { isPrePing, window } = books.options.pool
+  const { isClosed } = books.gate
   const isJustVerified = client.stage === 'verified' && client.claimant?.state === 'offered'
   const isKnownAlive = client.stage === 'arrived' || isJustVerified
-  const isDue = isPrePing && !isKnownAlive && books.clock.now() - client.heardAt >= window
+  const isSilent = isPrePing && books.clock.now() - client.heardAt >= window
+  const isDue = !isKnownAlive && (isSilent || isClosed)
   if (isDue && act === 'lend') {
     books.violate('nobody is handed an unverified client', `client ${client.number}`)
   }
+  if (isDue && act === 'ping' && isClosed) books.took('gate: idle client verified beside it')
   if (!isDue && act === 'ping') books.violate('no needless ping', `client ${client.number}`)
 }
 

@@ -1,9 +1,11 @@
+import { inspect, isDeepStrictEqual } from 'node:util'
 import type { PoolHooks } from '../../src/pool/contract.js'
 import type { Booking } from './booking.js'
 import type { Books } from './books.js'
 import type { SimulatedClient } from './client.js'
 import { noteClose } from './closing.js'
 import { type Fates, SimulatedError, verdictOf } from './fates.js'
+import type { Announcement } from './gate.js'
 import { offer } from './handout.js'
 
 /** What listeners do to the pool that has just told them something. */
@@ -55,7 +57,18 @@ export function simulatedHooks(
     close: (client, reason) => {
       noteClose(books, client, reason)
       meddle()
-    }
+      books.reviewJoined()
+    },
+    down: (error, isFull) => noteAnnouncement(books, { event: 'down', error, isFull }),
+    up: (duration, wasFull) => noteAnnouncement(books, { event: 'up', duration, wasFull })
+  }
+}
+
+function noteAnnouncement(books: Books, told: Announcement): void {
+  const { announcement } = books.gate
+  books.gate.announcement = undefined
+  if (!isDeepStrictEqual(told, announcement)) {
+    books.violate('hooks are told', `${inspect(told)}, by the books ${inspect(announcement)}`)
   }
 }
 

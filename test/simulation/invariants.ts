@@ -25,6 +25,9 @@ export function checkAlways({ books, pool }: World): void {
     const detail = `${waiting} wait, by the books ${books.line.waiting.length}`
     books.violate('first come, first served', detail)
   }
+  if (status.state !== books.gate.state) {
+    books.violate('the gate is where it must be', `${status.state}, not ${books.gate.state}`)
+  }
   if (size > limit) books.violate('the limit is kept', `${size} of ${limit}`)
 }
 
@@ -39,6 +42,7 @@ export function checkQuiet(world: World): void {
   for (const booking of world.checkouts.settled.splice(0)) checkListener(world, booking)
   checkTimers(world)
   if (books.isClosed) checkClosing(world)
+  else checkGate(world)
   if (books.condemned !== -1) {
     const detail = `generation ${books.condemned} was to be invalidated, and was not`
     books.violate('a generation is invalidated once per incident', detail)
@@ -51,7 +55,8 @@ function checkWakeUps({ books }: World): void {
   if (waiting.length === 0) return
   if (books.connecting < waiting.length && books.size < books.limits.limit) {
     const detail = `${waiting.length} wait, ${books.connecting} connect, and there is room`
-    books.violate('no lost wake-up', detail)
+    if (books.gate.allows(books.connecting)) books.violate('no lost wake-up', detail)
+    else if (!books.gate.isClosed) books.took('gate: waits for its turn to connect')
   }
   if (books.count('idle') > 0 && waiting.some(booking => !booking.wantsFresh)) {
     books.violate('no lost wake-up', `${waiting.length} wait beside an idle client`)
@@ -87,8 +92,24 @@ function checkClients({ books, clock }: World): void {
   }
 }
 
+/** While the gate is closed there is a prober, at work or with a time for it; and it has told what it must. */
+function checkGate({ books, clock }: World): void {
+  const { announcement, isClosed, isPauseDue, isPausing, isProbing, nextProbeAt } = books.gate
+  const isOverdue = isPausing && clock.now() > nextProbeAt
+  if (isPauseDue || (isClosed && isPausing === isProbing) || isOverdue) {
+    const detail = `pausing: ${isPausing} until ${nextProbeAt}, probing: ${isProbing}`
+    books.violate('nobody connects but the prober', detail)
+  }
+  if (announcement) books.violate('hooks are told', `nothing of ${announcement.event}`)
+}
+
 function checkBooking({ books, clock }: World, booking: Booking): void {
   const { deadline, number, state } = booking
+  const isParked = books.gate.isClosed && state === 'waiting' && !books.isSpared
+  const until = books.parkedUntil(booking)
+  if (isParked && clock.now() > until && books.sparedAt < until) {
+    books.violate('nobody waits past recovery_timeout', `checkout ${number}, by ${until}`)
+  }
   if (state === 'gone' || state === 'arriving') {
     books.violate('every checkout settles exactly once', `checkout ${number} is ${state}`)
   }
@@ -98,10 +119,12 @@ function checkBooking({ books, clock }: World, booking: Booking): void {
   }
 }
 
-/** One timer for each checkout that waits, one for the sweep, one for each close. */
+/** One timer for each checkout that waits, one for the sweep, one for the prober, one for all who are parked, one for each close. */
 function checkTimers({ books, checkouts, clock, closings }: World): void {
+  const { isClosed, isPausing } = books.gate
+  const own = books.isClosed ? 0 : 1 + (isPausing ? 1 : 0) + (isClosed ? 1 : 0)
   const expected = checkouts.pending.length + closings.filter(closing => !closing.isDone).length
-  if (clock.poolTimers > expected + (books.isClosed ? 0 : 1)) {
+  if (clock.poolTimers > expected + own) {
     books.violate(
       'no timer or listener is left',
       `${clock.poolTimers} timers, expected ${expected}`
@@ -136,7 +159,9 @@ export function checkCounters({ books, pool }: World): void {
   const { counters } = pool.status()
   const { counts } = books
   const actual = { ...counters }
-  const { connects, connectFailures, pings, pingFailures, timeouts } = counts
+  const { ambiguous, connects, connectFailures, pings, pingFailures } = counts
+  const surplus = counters.timeouts - counts.timeouts
+  const timeouts = counts.timeouts + Math.min(Math.max(0, surplus), ambiguous)
   const expected = {
     checkouts: counts.lent,
     connects,

@@ -3,6 +3,9 @@ import { DISPATCHER } from './mutations/of-dispatcher.js'
 import { INVENTORY } from './mutations/of-inventory.js'
 import { OTHERS } from './mutations/of-others.js'
 import { POOL } from './mutations/of-pool.js'
+import { RECOVERY } from './mutations/of-recovery.js'
+import { RETURNS } from './mutations/of-returns.js'
+import { WAITING_LINE } from './mutations/of-waiting-line.js'
 import { readSource, Workbench } from './workbench.js'
 
 /** Faults that the core must not have; the simulation must find each. */
@@ -10,6 +13,9 @@ export const MUTATIONS: readonly Mutation[] = [
   ...inFile('pool.ts', POOL),
   ...inFile('dispatcher.ts', DISPATCHER),
   ...inFile('inventory.ts', INVENTORY),
+  ...inFile('recovery.ts', RECOVERY),
+  ...inFile('waiting-line.ts', WAITING_LINE),
+  ...inFile('returns.ts', RETURNS),
   ...OTHERS
 ]
 

@@ -4,6 +4,7 @@ import type { World } from './world.js'
 export const KINDS = [
   'checkout',
   'rush',
+  'crowd',
   'tryCheckout',
   'abort',
   'giveBack',
@@ -38,6 +39,9 @@ export interface Operation {
 
 export const QUIET = 4
 
+/** More than any pool here has places, and enough to show how fast they are served. */
+const CROWD = 30
+
 const PERIODS = [1, 3, 10, 25, 50, 100, 100, 200, 300, 500, 500, 1000]
 const DEADLINES = [1, 10, 50, 100, 200, 400, 1000, -5]
 
@@ -50,6 +54,9 @@ export function perform(world: World, { kind, a, b }: Operation): boolean {
     case 'rush':
       for (let n = a % 3; n >= 0; n -= 1) checkout(world, a + n, b + n)
       if (b % 3 === 0) to(abortable(world).slice(-1), 0, booking => world.checkouts.abort(booking))
+      return true
+    case 'crowd':
+      for (let n = CROWD + (a % 8); n >= 0; n -= 1) world.checkouts.checkout({})
       return true
     case 'tryCheckout':
       world.loans.tryCheckout()

@@ -4,6 +4,9 @@ import type { PoolOptions } from '../../src/pool/contract.js'
 export interface FaultRates {
   readonly connectFails: number
   readonly connectHangs: number
+  /** Of the connects that fail, those that fail for good; and those that find no place. The others find nobody. */
+  readonly refusesLogin: number
+  readonly refusesFull: number
   readonly arrivesDead: number
   readonly pingFails: number
   readonly pingHangs: number
@@ -24,6 +27,8 @@ export interface FaultRates {
 export const NO_FAULTS: FaultRates = {
   connectFails: 0,
   connectHangs: 0,
+  refusesLogin: 0,
+  refusesFull: 0,
   arrivesDead: 0,
   pingFails: 0,
   pingHangs: 0,

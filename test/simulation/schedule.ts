@@ -2,16 +2,20 @@ import { KINDS, type Kind, type Operation, QUIET } from './operations.js'
 import { type FaultRates, NO_FAULTS, type WorldOptions } from './options.js'
 import type { Random } from './random.js'
 
+/** So many of a crowd that it is known how fast the rest will be. */
+const SERVED = 23
+
 /** How often each kind of step is drawn, before a schedule has its own mind about it. */
 export const WEIGHTS: Record<Kind, number> = {
   checkout: 36,
   rush: 8,
+  crowd: 0.1,
   tryCheckout: 6,
   abort: 10,
   giveBack: 90,
   giveBackBroken: 4,
   giveBackTwice: 2,
-  putBack: 10,
+  putBack: 14,
   detach: 4,
   soften: 4,
   killIdle: 8,
@@ -33,10 +37,12 @@ const TROUBLE: Kind[] = [
   'checkout',
   'giveBackBroken',
   'killIdle',
-  'invalidateLate'
+  'invalidateLate',
+  'invalidate'
 ]
 const MOODS = [0.2, 1, 1, 3]
 const RATES = [0, 0, 0, 0.05, 0.1, 0.3]
+const SHARES = [0, 0.2, 0.5, 0.9]
 const PING_RATES = [0, 0, 0.1, 0.3, 0.9]
 
 /** Any world: most are small, since a pool of two has all the troubles of a pool of ten. */
@@ -49,6 +55,7 @@ export function drawOptions(random: Random): WorldOptions {
   if (theme < 0.36) {
     return { ...rest, pool: { ...pool, ...LINGERING }, faults: { ...faults, ...CURIOUS } }
   }
+  if (theme < 0.42) return { ...rest, pool, faults: { ...faults, ...AWAY } }
   return { ...rest, pool, faults }
 }
 
@@ -70,6 +77,9 @@ const SLOW = { pingFails: 0, pingHangs: 0, slow: 0.95 }
 const LINGERING = { poolSize: 1, maxOverflow: -1, isNullPool: false, idleTimeout: 50, timeout: 200 }
 const CURIOUS = { listenerPings: 0.6 }
 
+/** An outage that is not over with the next probe. */
+const AWAY = { connectFails: 0.9, refusesLogin: 0.02, refusesFull: 0.1 }
+
 function drawAnyOptions(random: Random): WorldOptions {
   const isNullPool = random.chance(0.03)
   return {
@@ -88,6 +98,7 @@ function drawAnyOptions(random: Random): WorldOptions {
       window: random.pick([0, 0, 0, 25, 100]),
       pingTimeout: random.pick([20, 100, 1000]),
       timeout: random.pick([0, 50, 200, 1000, 30_000]),
+      recoveryTimeout: random.pick([0, 50, 200, 1000, 5000]),
       maxWaiting: random.pick([0, 1, 2, 5, 1000, 1000])
     }
   }
@@ -114,6 +125,17 @@ export class Schedule {
   /** For a schedule in which too little has gone wrong yet. */
   trouble(): Operation {
     return this.#draw(this.#random.pick(TROUBLE))
+  }
+
+  /** A crowd is served one by one, as fast or slowly as it goes, and then more come, in a hurry or not. */
+  crowd(): Operation[] {
+    const random = this.#random
+    const served = Array.from({ length: SERVED }, () => {
+      const period = { kind: 'advance', a: random.below(4), b: 0, turns: QUIET } as const
+      return [period, { ...this.#draw('giveBack'), turns: QUIET }]
+    })
+    const more = Array.from({ length: 6 }, () => this.#draw('checkout'))
+    return [{ ...this.#draw('crowd'), turns: QUIET }, ...served.flat(), ...more]
   }
 
   /** Clients come back and are wanted again, all of it still under way when the next thing happens. */
@@ -145,6 +167,8 @@ function drawFaults(random: Random): FaultRates {
     ...NO_FAULTS,
     connectFails: rate(),
     connectHangs: rate(),
+    refusesLogin: random.pick(SHARES),
+    refusesFull: random.pick(SHARES),
     arrivesDead: rate(),
     pingFails: random.pick(PING_RATES),
     pingHangs: random.pick(PING_RATES),

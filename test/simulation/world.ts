@@ -42,7 +42,7 @@ export class World {
       options.pool,
       (onLost, signal) => this.connects.open(onLost, signal),
       this.clock,
-      () => this.connects.drawJitter(random.next()),
+      () => this.connects.draw(random.next()),
       simulatedHooks(books, this.fates, {
         abort: booking => this.checkouts.abort(booking),
         ping: () => {
@@ -58,9 +58,10 @@ export class World {
     this.checkouts = new Checkouts(books, this.pool, this.loans)
   }
 
-  /** Whether anything is lent, awaited or not over yet. */
+  /** Whether anything is lent, awaited or not over yet, the server's absence included. */
   get isBusy(): boolean {
     const { books, checkouts, loans } = this
+    if (books.gate.isClosed && !books.isClosed) return true
     const pending = checkouts.pending.length + loans.lent.length + books.connecting
     return pending + books.closesUnderWay > 0 || books.open.length > books.count('idle')
   }

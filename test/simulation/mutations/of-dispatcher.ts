@@ -4,13 +4,13 @@ import type { Change } from './mutation.js'
 export const DISPATCHER: readonly Change[] = [
   {
     name: 'who arrives does not take an idle client',
-    find: 'if (slot) this.#offer(checkout, slot)\n    else this.#enqueue(checkout)',
-    replace: 'if (slot) this.#parts.inventory.putIdle(slot)\n    this.#enqueue(checkout)'
+    find: 'this.#offer(checkout, slot)\n      return\n    }\n    line.join(checkout)',
+    replace: 'inventory.putIdle(slot)\n    }\n    line.join(checkout)'
   },
   {
     name: 'what comes back becomes idle though somebody waits',
     find: 'if (waiter) this.#offer(waiter, slot)\n    else this',
-    replace: 'if (waiter) this.#waiters.add(waiter)\n    this'
+    replace: 'if (waiter) this.#parts.line.rejoin(waiter)\n    this'
   },
   {
     name: 'nothing is opened when capacity is free',
@@ -29,57 +29,37 @@ export const DISPATCHER: readonly Change[] = [
   },
   {
     name: 'the wake-up after a failed connect is dropped',
-    find: 'waiter?.reject(error)\n    this.#openForWaiters()',
-    replace: 'waiter?.reject(error)'
+    find: 'this.#parts.invalidate(error, waiter.doubtedGeneration)\n    }\n    this.#openForWaiters()',
+    replace: 'this.#parts.invalidate(error, waiter.doubtedGeneration)\n    }'
   },
   {
     name: 'a failed replacement is blamed on a waiter',
-    find: 'const waiter = slot.isReplacement ? undefined : this.#waiters.shift()',
-    replace: 'const waiter = this.#waiters.shift()'
+    find: 'const waiter = slot.isBackground ? undefined : line.first',
+    replace: 'const waiter = line.first'
   },
   {
     name: 'a doubt is not confirmed by a failed connect',
-    find: 'if (waiter?.doubtedGeneration !== undefined) {',
+    find: 'if (waiter?.doubtedGeneration !== undefined && !isFull) {',
     replace: 'if (false) {'
   },
   {
     name: 'a failed connect is nobody’s failure',
     find: 'waiter?.reject(error)',
-    replace: 'if (waiter) this.#waiters.add(waiter)'
-  },
-  {
-    name: 'who waits when the pool is closed waits on',
-    find: 'waiter.reject(new EngineClosedError())',
-    replace: ''
-  },
-  {
-    name: 'one more than pool_max_waiting waits',
-    find: 'return waiting >= options.maxWaiting',
-    replace: 'return waiting > options.maxWaiting'
-  },
-  {
-    name: 'who waits for a connect counts as waiting for a client',
-    find: 'this.#waiters.size - inventory.connecting',
-    replace: 'this.#waiters.size'
-  },
-  {
-    name: 'who leaves stays in line',
-    find: '() => this.#waiters.remove(checkout)',
-    replace: '() => {}'
+    replace: 'if (waiter) line.rejoin(waiter)'
   },
   {
     name: 'one connect more than there are waiters',
-    find: 'inventory.connecting < this.#waiters.size',
-    replace: 'inventory.connecting <= this.#waiters.size'
+    find: 'inventory.connecting < line.size',
+    replace: 'inventory.connecting <= line.size'
   },
   {
     name: 'connects are not limited',
-    find: 'inventory.connecting < this.#waiters.size && inventory.hasRoom',
-    replace: 'inventory.connecting < this.#waiters.size'
+    find: 'inventory.room > 0 &&\n      recovery',
+    replace: 'recovery'
   },
   {
     name: 'clients are lent without a ping',
-    find: 'if (!mustVerify(slot, client, options, clock.now())) {',
+    find: 'if (!mustVerify(slot, client, options, clock.now(), recovery.isClosed)) {',
     replace: 'if (true) {'
   },
   {
@@ -149,17 +129,78 @@ export const DISPATCHER: readonly Change[] = [
   },
   {
     name: 'the capacity that a leaver’s dead client leaves is nobody’s',
-    find: 'if (!checkout.isSettled) this.#wait(checkout)\n    this.serve()',
-    replace: 'if (checkout.isSettled) return\n    this.#wait(checkout)\n    this.serve()'
+    find: 'if (!checkout.isSettled) this.#parts.line.rejoin(checkout)\n    this.serve()',
+    replace:
+      'if (checkout.isSettled) return\n    this.#parts.line.rejoin(checkout)\n    this.serve()'
   },
   {
     name: 'who has left waits again after a failed ping',
-    find: 'if (!checkout.isSettled) this.#wait(checkout)',
-    replace: 'this.#wait(checkout)'
+    find: 'if (!checkout.isSettled) this.#parts.line.rejoin(checkout)',
+    replace: 'this.#parts.line.rejoin(checkout)'
   },
   {
     name: 'who comes back from a ping waits in a closed pool',
     find: 'if (this.#isClosed) checkout.reject(new EngineClosedError())',
     replace: ''
+  },
+  {
+    name: 'idle clients are lent as they are beside a closed gate',
+    find: 'options, clock.now(), recovery.isClosed)',
+    replace: 'options, clock.now())'
+  },
+  {
+    name: 'the failure of a connect to a server that is away is the first waiter’s',
+    find: "if (isFull || failure === 'unavailable') {",
+    replace: 'if (isFull) {'
+  },
+  {
+    name: 'a full server is not waited for',
+    find: "if (isFull || failure === 'unavailable') {",
+    replace: "if (failure === 'unavailable') {"
+  },
+  {
+    name: 'a full server confirms a doubt',
+    find: 'if (waiter?.doubtedGeneration !== undefined && !isFull) {',
+    replace: 'if (waiter?.doubtedGeneration !== undefined) {'
+  },
+  {
+    name: 'a refusal leaves the gate closed',
+    find: 'recovery.succeeded(line.size > 0)',
+    replace: ''
+  },
+  {
+    name: 'a client leaves the gate closed',
+    find: 'recovery.succeeded(line.size > 1 && inventory.room > 0)',
+    replace: ''
+  },
+  {
+    name: 'the last of a backlog is a backlog',
+    find: 'line.size > 1 && inventory.room > 0',
+    replace: 'line.size > 0 && inventory.room > 0'
+  },
+  {
+    name: 'a backlog without room is a backlog',
+    find: 'line.size > 1 && inventory.room > 0',
+    replace: 'line.size > 1'
+  },
+  {
+    name: 'waiters connect whatever the gate says',
+    find: ' &&\n      recovery.allows(inventory.connecting)',
+    replace: ''
+  },
+  {
+    name: 'who waits is not looked at when a connect has failed',
+    find: 'line.parkAll()',
+    replace: ''
+  },
+  {
+    name: 'the prober ends with its first failure',
+    find: 'recovery.ended(slot)\n    const { failure }',
+    replace: 'const { failure }'
+  },
+  {
+    name: 'a probe that succeeded is under way for ever',
+    find: 'recovery.ended(slot)\n    recovery.succeeded',
+    replace: 'recovery.succeeded'
   }
 ]

@@ -4,8 +4,8 @@ import type { Change } from './mutation.js'
 export const INVENTORY: readonly Change[] = [
   {
     name: 'capacity is off by one',
-    find: 'return this.#slots.size < this.#parts.capacity.limit',
-    replace: 'return this.#slots.size <= this.#parts.capacity.limit'
+    find: 'return this.#parts.capacity.limit - this.#slots.size',
+    replace: 'return this.#parts.capacity.limit - this.#slots.size + 1'
   },
   {
     name: 'idle clients are taken as they are',
@@ -34,8 +34,8 @@ export const INVENTORY: readonly Change[] = [
   },
   {
     name: 'the replacement goes beyond what is kept',
-    find: 'if (this.#slots.size < this.#parts.capacity.keep && this.hasRoom)',
-    replace: 'if (this.hasRoom)'
+    find: 'if (this.#slots.size < this.#parts.capacity.keep && this.room > 0)',
+    replace: 'if (this.room > 0)'
   },
   {
     name: 'a closed slot remembers its client',

@@ -11,8 +11,8 @@ export const OTHERS: readonly Mutation[] = [
   {
     name: 'fresh clients are pinged',
     file: 'liveness.ts',
-    find: 'if (!rules.isPrePing || slot.isFresh) return false',
-    replace: 'if (!rules.isPrePing) return false'
+    find: 'if (slot.isFresh) return false',
+    replace: ''
   },
   {
     name: 'the generation is not checked',

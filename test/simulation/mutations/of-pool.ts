@@ -3,11 +3,6 @@ import type { Change } from './mutation.js'
 /** Faults in `pool.ts`. */
 export const POOL: readonly Change[] = [
   {
-    name: 'a second return counts',
-    find: 'if (lease.isReturned) return\n    lease.isReturned = true\n    const { slot, client }',
-    replace: 'lease.isReturned = true\n    const { slot, client }'
-  },
-  {
     name: 'detach does not free the place',
     find: 'this.#inventory.detach(lease.slot)',
     replace: ''
@@ -28,26 +23,6 @@ export const POOL: readonly Change[] = [
     replace: 'generation <= this.#inventory.generation) return false'
   },
   {
-    name: 'nobody is served after a client was given up at its return',
-    find: 'this.#hooks.checkin(undefined)\n    this.#dispatcher.serve()',
-    replace: 'this.#hooks.checkin(undefined)'
-  },
-  {
-    name: 'a client too old at its return is not replaced',
-    find: "if (reason === 'recycle') this.#inventory.replace()",
-    replace: ''
-  },
-  {
-    name: 'a reset client is not looked at again',
-    find: 'if (unfit !== undefined) {\n      this.#retire(slot, unfit, client.lost)',
-    replace: 'if (false) {\n      this.#retire(slot, unfit, client.lost)'
-  },
-  {
-    name: 'a failed reset is taken for a good one',
-    find: "failure => this.#retire(slot, 'reset', failure)",
-    replace: '() => this.#takeBack(slot, client)'
-  },
-  {
     name: 'a second idle loss is as good as the first',
     find: 'if (isServer && this.#idleLosses.add(slot.generation)) this',
     replace: 'if (!isServer) this'
@@ -61,11 +36,6 @@ export const POOL: readonly Change[] = [
     name: 'a client that was closed by force can be detached',
     find: ' || lease.slot.client === undefined',
     replace: ''
-  },
-  {
-    name: 'the place of what is put back unfit is nobody’s',
-    find: 'this.#inventory.discard(slot, unfit, client.lost)\n    this.#dispatcher.serve()',
-    replace: 'this.#inventory.discard(slot, unfit, client.lost)'
   },
   {
     name: 'a soft invalidation after the return hits the next borrower',
@@ -88,18 +58,48 @@ export const POOL: readonly Change[] = [
     replace: 'this.#clock.now() + timeout'
   },
   {
-    name: 'a returned client passes for a fresh one',
-    find: 'slot.isFresh = false\n    const unfit = reason',
-    replace: 'const unfit = reason'
-  },
-  {
     name: 'a soft invalidation is forgotten',
     find: 'lease.slot.isSoft = true',
     replace: ''
   },
   {
-    name: 'a return with an error is a return',
-    find: 'const unfit = reason ?? this.#unfitness(slot)',
-    replace: 'const unfit = this.#unfitness(slot)'
+    name: 'an invalidation by the user casts doubt on the server',
+    find: "if (reason === 'generation') this.#recovery.suspect()",
+    replace: 'this.#recovery.suspect()'
+  },
+  {
+    name: 'a server that took leave is met by all at once',
+    find: "if (reason === 'generation') this.#recovery.suspect()",
+    replace: ''
+  },
+  {
+    name: 'the prober outlives the pool',
+    find: 'this.#recovery.stop()',
+    replace: ''
+  },
+  {
+    name: 'nobody hears that the server is away',
+    find: 'hooks.down(error, isFull)',
+    replace: 'undefined'
+  },
+  {
+    name: 'nobody hears that the server is back',
+    find: 'hooks.up(duration, wasFull)',
+    replace: ''
+  },
+  {
+    name: 'the time of the parked runs on when the server is back',
+    find: 'this.#line.endParking()',
+    replace: ''
+  },
+  {
+    name: 'a probe is a waiter’s',
+    find: 'inventory.open(true)',
+    replace: 'inventory.open()'
+  },
+  {
+    name: 'what is too old is replaced beside a closed gate',
+    find: 'this.#recovery.allows(connecting)',
+    replace: 'true'
   }
 ]
