@@ -3,7 +3,7 @@ import type { StatementKind } from './statement-kind.js'
 /**
  * What a statement can do.
  *
- * - `nothing`: BEGIN, SAVEPOINT, ROLLBACK, SET LOCAL, pings
+ * - `nothing`: BEGIN, SAVEPOINT, ROLLBACK, pings, and what changes the session alone (SET ROLE, LISTEN)
  * - `read`: plain reads, and what the server keeps read-only
  * - `change`: DML, and queries that call functions; undone together if they fail
  * - `command`: the other single statements; some (CALL, DO) may commit inside, and fail then
@@ -16,6 +16,7 @@ export type Effect = 'nothing' | 'read' | 'change' | 'command' | 'commit' | 'unt
 export function effectOf(kind: StatementKind): Effect {
   if (kind.several) return 'untracked'
   if (kind.kind === 'read') return 'read'
+  if (kind.ofSession) return 'nothing'
   if (kind.kind === 'write') return 'change'
   if (kind.kind === 'other') return kind.readOnlyShape ? 'change' : 'command'
   switch (kind.control) {

@@ -68,10 +68,13 @@ export class Delivery {
   /** Makes the client ready for a query of a library's own, in front of which nothing can ride. */
   async prepareFor(client: Client, text: string | undefined): Promise<void> {
     await this.#inTurn(carried => this.#beginAlone(client, carried))
-    if (text !== undefined && statementKind(text).kind === 'read') return
+    const kind = text === undefined ? undefined : statementKind(text)
+    if (kind?.kind === 'read') return
     this.#replay.taint(client, undefined)
     const { isInTransaction } = client
-    this.#parts.account.written(isInTransaction ? 'change' : 'untracked', isInTransaction)
+    // A COMMIT in it would not be seen.
+    const isUndone = isInTransaction && kind?.control === undefined && kind?.several === false
+    this.#parts.account.written(isUndone ? 'change' : 'untracked', isInTransaction)
   }
 
   /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */

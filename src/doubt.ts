@@ -95,10 +95,11 @@ function judge(row: readonly unknown[], evidence: Evidence): DoubtVerdict | 'in 
   if (systemIdentifier !== server.systemIdentifier || timeline !== evidence.timeline)
     return 'unknown'
   if (startedAt !== server.startedAt && isRecovered !== true) return 'aborted'
-  if (status === 'aborted' || status === 'in progress') return status
+  // An id is given out again only if nothing of its first transaction was kept.
+  if (status === 'aborted') return status
   // Statistics begin anew with every crash: after one, the id may be that of another transaction, given out again.
-  const hasCrashed = statisticsSince !== server.statisticsSince
-  return status === 'committed' && !hasCrashed ? 'committed' : 'unknown'
+  if (statisticsSince !== server.statisticsSince) return 'unknown'
+  return status === 'committed' || status === 'in progress' ? status : 'unknown'
 }
 
 async function query(client: Client, text: string, values: unknown[]): Promise<unknown[][]> {

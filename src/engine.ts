@@ -89,7 +89,8 @@ export class Engine implements Queryable {
     const doubt = new Doubt({
       pool: this.#pool,
       clock: systemClock,
-      timeout: options.recovery_timeout * SECOND
+      // Who does not want to wait for a server that is away still wants to ask one that is there.
+      timeout: Math.max(options.recovery_timeout, options.pool_pre_ping_timeout) * SECOND
     })
     this.#budget = new ReplayBudget(capacityOf(pooled).limit)
     this.#connectionHost = {

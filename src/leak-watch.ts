@@ -17,7 +17,7 @@ export class LeakWatch {
   /** A client is being taken, by whoever calls; to be stopped when it is given back. */
   watch(): (() => void) | undefined {
     if (this.#timeout === 0) return undefined
-    const { stack } = new Error('Taken here')
+    const stack = stackOfBorrower()
     let isReported = false
     const heldMs = this.#timeout
     const report = () => {
@@ -30,4 +30,15 @@ export class LeakWatch {
       if (isReported) this.#log.info({}, 'the database connection held for long was given back')
     }
   }
+}
+
+/** More than the calls of our own between the borrower and here; V8 keeps ten by default. */
+const FRAMES = 50
+
+function stackOfBorrower(): string | undefined {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = FRAMES
+  const { stack } = new Error('Taken here')
+  Error.stackTraceLimit = stackTraceLimit
+  return stack
 }

@@ -14,6 +14,8 @@ const CONTROL = [
   [/^set ((local|session) )?transaction /, 'set_transaction']
 ] as const
 const AND_CHAIN = /^(commit|end|rollback|abort) ((work|transaction) )?and chain /
+/** They change or show the session alone, which ends with its connection. Not SET CONSTRAINTS: it may run triggers. */
+const OF_SESSION = /^(set (?!constraints )|reset |show |discard |listen |unlisten |deallocate )/
 const OPENING = 40 // characters, as many as these patterns may need
 
 /** PostgreSQL's transaction commands; `begin` is START TRANSACTION too, `commit` END, `rollback` ABORT. */
@@ -33,6 +35,8 @@ export interface StatementKind {
   readonly chain?: boolean
   /** One SELECT, VALUES, TABLE, WITH or SHOW: none can lift READ ONLY, and under it the server refuses their writes. */
   readonly readOnlyShape: boolean
+  /** Nothing outside the session is changed: SET, RESET, SHOW, LISTEN … */
+  readonly ofSession?: boolean
   /** More than one statement: only the simple query protocol takes it. */
   readonly several: boolean
 }
@@ -109,6 +113,7 @@ function recognise(text: string): StatementKind {
   // If its strings end elsewhere it is several statements: those the extended query protocol refuses.
   if (lexer.ambiguous) return { kind: 'other', ...shape }
   if (isQuery && scan.plain) return { kind: 'read', ...shape }
+  if (OF_SESSION.test(scan.opening)) return { kind: 'other', ofSession: true, ...shape }
   const writes = ROW_CHANGES.has(scan.first) || (isQuery && scan.writesInWith)
   return { kind: writes && !scan.bound ? 'write' : 'other', ...shape }
 }

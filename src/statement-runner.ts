@@ -28,6 +28,8 @@ export class StatementRunner implements TransactionHost {
   readonly #parts: StatementRunnerParts
   /** The application's own BEGIN said so: there a refusal of a write says nothing about the server. */
   #isReadOnlyByHand = false
+  /** The route's transaction is being ended, or was: a statement behind that would be committed by itself. */
+  isRouteOver = false
 
   constructor(parts: StatementRunnerParts) {
     this.#parts = parts
@@ -45,12 +47,16 @@ export class StatementRunner implements TransactionHost {
 
   submit<Query extends Submittable>(submittable: Query): Query {
     this.assertUsable()
-    this.#parts.session.assertNothingPending()
+    const { delivery, session } = this.#parts
+    session.assertNothingPending()
+    const kind = statementKind(textOf(submittable) ?? '')
+    if (delivery.transaction && (kind.control !== undefined || kind.several))
+      throw controlInTransaction()
     if (this.#promisesReadOnly()) {
-      if (this.#parts.delivery.transaction === undefined) throw notReadOnly()
-      this.#assertAllowed(statementKind(textOf(submittable) ?? ''), true)
+      if (delivery.transaction === undefined) throw notReadOnly()
+      this.#assertAllowed(kind, true)
     }
-    return submitTo(this.#parts.session, this.#parts.delivery, submittable)
+    return submitTo(session, delivery, submittable)
   }
 
   /** Several statements under one Sync: one round trip, and outside of a transaction one of their own. */
@@ -99,7 +105,7 @@ export class StatementRunner implements TransactionHost {
   }
 
   assertUsable(): void {
-    if (this.#parts.session.isEnded) throw new ConnectionClosedError()
+    if (this.#parts.session.isEnded || this.isRouteOver) throw new ConnectionClosedError()
   }
 
   async #run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
@@ -154,7 +160,8 @@ function jobOf(
 ): Job<QueryResult> {
   return {
     text: config.text,
-    effect: effectOf(kind),
+    // By its name alone it may be a COMMIT.
+    effect: config.text === undefined ? 'untracked' : effectOf(kind),
     block: isReadOnly ? 'BEGIN READ ONLY' : undefined,
     effectInBlock: isReadOnly ? 'read' : undefined,
     isRepeatable: isReadOnly || kind.kind === 'read' || kind.kind === 'write',

@@ -68,9 +68,14 @@ export class Transactions {
     if (this.#route === undefined) return
     this.#route.end()
     this.#route = undefined
+    runner.isRouteOver = true
     try {
       if (how === 'COMMIT') await commit(runner)
       else await rollback(runner)
+    } catch (error) {
+      // The application's error handler may have something to ask.
+      runner.isRouteOver = false
+      throw error
     } finally {
       this.#end()
     }

@@ -75,10 +75,27 @@ function check(t: Pick<Test, 'strictSame'>, table: string): void {
 
 t.test('a text has the effect that it may have, as far as it shows', async t => {
   const expected: Record<Effect, string[]> = {
-    nothing: ['begin', 'savepoint a', 'release a', 'rollback to a', 'rollback', 'abort and chain'],
+    nothing: [
+      'begin',
+      'savepoint a',
+      'release a',
+      'rollback to a',
+      'rollback',
+      'abort and chain',
+      'set role a',
+      'listen a',
+      'show x'
+    ],
     read: ['select 1', 'table t', 'with a as (select 1) select * from a'],
     change: ['insert into t values (1)', 'with a as (delete from t) select 1', 'select f()'],
-    command: ['call p()', 'vacuum', 'set role a', "commit prepared 'a'", 'create table t ()', ''],
+    command: [
+      'call p()',
+      'vacuum',
+      'set constraints all immediate',
+      "commit prepared 'a'",
+      'create table t ()',
+      ''
+    ],
     commit: ['commit', 'end', 'commit and chain', "prepare transaction 'a'"],
     untracked: ['select 1; select 2', 'commit; begin']
   }

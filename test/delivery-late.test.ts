@@ -1,6 +1,7 @@
+import pg from 'pg'
 import t from 'tap'
 import { openEngine, requestOf } from './fixtures/open-engine.js'
-import { exchangesOf, openProxied } from './fixtures/open-proxied.js'
+import { at, exchangesOf, openProxied } from './fixtures/open-proxied.js'
 import { startPostgres } from './fixtures/postgres.js'
 
 const postgres = await startPostgres(t)
@@ -79,3 +80,43 @@ t.test('what rejects beside a first statement takes it along', async t => {
   t.equal(db.inTransaction, false)
   db.end()
 })
+
+t.test(
+  'nothing slips in behind the end of a route transaction, to be committed by itself',
+  async t => {
+    for (const how of ['COMMIT', 'ROLLBACK'] as const) {
+      const { db } = await openProxied(t, postgres)
+      db.beginRoute({})
+      const [inside, late] = [freshId(), freshId()]
+      await db.query(insert(inside))
+      const ended = db.endRoute(how)
+      await t.rejects(db.query(insert(late)), { code: 'FST_DB_CONNECTION_CLOSED' })
+      await ended
+      await t.rejects(db.query(insert(late)), { code: 'FST_DB_CONNECTION_CLOSED' })
+      t.strictSame(await idsAmong([inside, late]), how === 'COMMIT' ? [inside] : [])
+    }
+  }
+)
+
+t.test(
+  'a COMMIT in a query of a library is refused in a transaction, and seen by the ledger',
+  async t => {
+    const { conversation, db } = await openProxied(t, postgres)
+    const id = freshId()
+    for (const text of ['commit', `${insert(id)}; commit`]) {
+      await db.transaction(async tx => {
+        t.throws(() => tx.query(new pg.Query(text) as never), { code: 'FST_DB_TRANSACTION_STATE' })
+      })
+    }
+    await db.query('begin')
+    await db.query(insert(id))
+    await new Promise<void>((resolve, reject) => {
+      const commit = new pg.Query('commit', undefined, error => (error ? reject(error) : resolve()))
+      db.query(commit as never)
+    })
+    conversation.cutAt(at('before', 'Execute', 'select 1'), 'fin')
+    await db.query('select 1').catch(() => {})
+    t.equal(db.outcome, 'unknown')
+    t.strictSame(await idsAmong([id]), [id])
+  }
+)

@@ -132,6 +132,16 @@ t.test('of a server that crashed since and has made a checkpoint, nothing is kno
   t.equal(await doubt.resolve({ ...committed, server }), 'unknown')
 })
 
+t.test('after a crash an id in use is that of somebody else, who is left in peace', async t => {
+  const client = await openClient(t, postgres.url)
+  const evidence = await begin(client, 'insert into entries values (7)')
+  const { doubt } = openDoubt(t, postgres.url)
+  const server = { ...evidence.server, statisticsSince: '2' }
+  t.equal(await doubt.resolve({ ...evidence, server }), 'unknown')
+  t.equal(client.lost, undefined)
+  await end(client, 'ROLLBACK')
+})
+
 t.test('it asks again when the session it asked on is lost', async t => {
   const proxy = await startProtocolProxy(t, postgres)
   const { doubt, pool, tries } = openDoubt(t, proxy.proxy.url(postgres.url))

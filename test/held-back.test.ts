@@ -202,3 +202,19 @@ t.test('a stream of the old kind, which cannot be destroyed, is one too', async 
   t.equal(chunks.join(''), 'ab')
   t.equal(error, undefined)
 })
+
+t.test('an empty chunk at the end is not what is held back', async t => {
+  const { fail, passed } = gate()
+  const chunks = ['a', 'b', '', '']
+  const streams = [
+    heldBack(Readable.from(chunks), () => passed),
+    heldBackWeb(ReadableStream.from(chunks), () => passed),
+    heldBackWeb(ReadableStream.from(chunks.map(text => Buffer.from(text))), () => passed)
+  ]
+  const reading = streams.map(stream => read(stream as AsyncIterable<unknown>))
+  fail(new RangeError())
+  for (const { chunks, error } of await Promise.all(reading)) {
+    t.notOk(chunks.includes('b'), 'its last bytes did not arrive')
+    t.type(error, RangeError)
+  }
+})

@@ -1,6 +1,10 @@
 import t from 'tap'
 import { LeakWatch } from '../src/leak-watch.js'
 import { FakeClock } from './fixtures/fake-clock.js'
+import { openEngine, requestOf, until } from './fixtures/open-engine.js'
+import { startPostgres } from './fixtures/postgres.js'
+
+const postgres = await startPostgres(t)
 
 function watch(timeout: number) {
   const clock = new FakeClock()
@@ -37,4 +41,31 @@ t.test('given back in time, nothing is said', async t => {
   leakWatch.watch()?.()
   await clock.advance(5000)
   t.same(lines, [])
+})
+
+t.test('A01 P39: whoever took it is named, with the first statement or before', async t => {
+  const { engine, log } = openEngine(t, postgres.url, { leak_timeout: 0.01 })
+  const held = () =>
+    log.filter(({ message }) => message === 'a database connection is held for long')
+  const db = requestOf(engine)
+  const ways: Record<string, () => Promise<unknown>> = {
+    byQuery: async function borrowedByQuery() {
+      await db.query('select 1')
+      await until(() => held().length === 1)
+    },
+    byConnect: async function borrowedByConnect() {
+      await using connection = await engine.connect()
+      await until(() => held().length === 2)
+      return connection
+    }
+  }
+  for (const borrow of Object.values(ways)) {
+    await borrow()
+    db.release()
+  }
+  db.end()
+  t.match(
+    held().map(({ fields }) => Reflect.get(fields, 'borrower')),
+    [/borrowedByQuery/, /borrowedByConnect/]
+  )
 })

@@ -125,7 +125,9 @@ t.test('a nested transaction that nobody waits for does not outlive the outer on
 t.test(
   'T04 T05 A22: what was swallowed inside comes out at its end, and at the COMMIT',
   async t => {
-    const { engine } = openEngine(t, postgres.url)
+    const proxy = await startProxy(t, postgres)
+    const statements = recordStatements(proxy)
+    const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
     const swallowing = engine.transaction(async tx => {
       await insert(tx, 1)
       const inner = tx.transaction(async inner => {
@@ -138,6 +140,11 @@ t.test(
       await t.rejects(inner, { code: '25P02' })
     })
     await t.rejects(swallowing, { code: 'FST_DB_ROLLED_BACK' })
+    t.match(
+      statements.slice(-2),
+      [/^RELEASE SAVEPOINT/, /^COMMIT$/],
+      'a savepoint that cannot be released needs nothing more'
+    )
     t.same(await notes(), [])
   }
 )

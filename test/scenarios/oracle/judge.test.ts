@@ -53,6 +53,10 @@ t.test('each broken promise is found', async t => {
     [{ answers: [refused] }, /rolled_back.* with 1 rows/],
     [{ answers: [refused], rows: 0 }, /refused again and again/],
     [{ answers: [{ ...unknown, outcome: 'applied' }], rows: 0 }, /applied: with 0 rows/],
+    [
+      { kind: KINDS.roleThenRead, rows: 0, answers: [{ ...unknown, outcome: 'applied' }] },
+      /applied/
+    ],
     [{ answers: [{ ...unknown, retryAfter: '1' }, OK], rowsBeforeRepeat: [0] }, /nobody knows/],
     [{ answers: [{ ...unknown, outcome: undefined }] }, /no outcome/],
     [{ answers: [{ ...unknown, status: 500 }] }, /500 .*neither success nor 503/],

@@ -68,8 +68,7 @@ export function violationsIn(finding: Finding): string[] {
 export function truthOf(answer: Answer, kind: RequestKind, rows: number): Truth {
   if (answer.status === 200) return rows === kind.rows ? 'truth' : 'lie'
   if (answer.outcome === 'unknown') return 'unknown'
-  // Of a statement that leaves no rows, such as SET ROLE, it may be said as well.
-  if (answer.outcome === 'applied') return rows === kind.rows && kind.doubt ? 'truth' : 'lie'
+  if (answer.outcome === 'applied') return rows > 0 && rows === kind.rows ? 'truth' : 'lie'
   if (answer.outcome === 'none' || answer.outcome === 'rolled_back') {
     return rows === 0 ? 'truth' : 'lie'
   }
