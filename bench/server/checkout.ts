@@ -73,7 +73,9 @@ function ofOurs(): Borrow {
       softInvalidate: none,
       detach: none,
       generation: none,
-      close: none
+      close: none,
+      down: none,
+      up: none
     }
   )
   return async () => {

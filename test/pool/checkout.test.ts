@@ -12,7 +12,9 @@ const NO_TIMERS = { foreground: 0, background: 0 }
 function build() {
   const clock = new FakeClock()
   const caller = new AbortController()
-  const checkout = new Checkout<FakeClient>(clock.now(), clock.now() + 100, { signal: caller.signal })
+  const checkout = new Checkout<FakeClient>(clock.now(), clock.now() + 100, {
+    signal: caller.signal
+  })
   const result = new Watched(checkout.promise)
   const log: string[] = []
   checkout.promise.catch(error => log.push(`rejected: ${error.message}`))
