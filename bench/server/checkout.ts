@@ -61,6 +61,7 @@ function ofOurs(): Borrow {
       window: Number.POSITIVE_INFINITY,
       pingTimeout: 1000,
       timeout: 30_000,
+      recoveryTimeout: 5000,
       maxWaiting: Number.POSITIVE_INFINITY
     },
     async () => client,

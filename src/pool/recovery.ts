@@ -146,7 +146,6 @@ export class Recovery {
       closure.timer?.cancel()
       this.#closure = undefined
       this.#isRecovering = !closure.isFull
-      this.#allowance = 1
       this.#parts.onOpened(this.#parts.clock.now() - closure.since, closure.isFull)
     } else {
       this.#allowance = Math.min(this.#fullAllowance, this.#allowance + 1)

@@ -130,11 +130,13 @@ export class WaitingLine<C extends PoolClient> {
   /** From its arrival, or from when the server went away if that was later, it may wait for `recovery_timeout`. */
   #park(checkout: Checkout<C>): void {
     const { clock, inventory, options, recovery } = this.#parts
-    // A server that is only full lets the clients go on that are lent: they will come back.
-    if (recovery.closedAt === undefined || (recovery.isFull && inventory.lent > 0)) return
+    if (recovery.closedAt === undefined) return
     const until = Math.max(checkout.arrivedAt, recovery.closedAt) + options.recoveryTimeout
-    if (until <= clock.now() || checkout.deadline < recovery.nextProbeAt) this.#giveUp(checkout)
-    else this.#parking.schedule(until)
+    const isOver = until <= clock.now()
+    if (!isOver) this.#parking.schedule(until)
+    // A server that is only full lets the clients go on that are lent: they will come back.
+    if (recovery.isFull && inventory.lent > 0) return
+    if (isOver || checkout.deadline < recovery.nextProbeAt) this.#giveUp(checkout)
   }
 
   #giveUp(checkout: Checkout<C>): void {

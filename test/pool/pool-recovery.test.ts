@@ -356,3 +356,19 @@ t.test('who has waited for a server in one outage has all its time in the next',
   await clock.advance(45)
   pool.checkin(second!.value)
 })
+
+t.test('nor does a probe that hangs keep them waiting then', async t => {
+  const { pool, clock, server } = buildPool(t, { recoveryTimeout: 1000 })
+  const [held] = await takeMany(pool, 1)
+  server.reply = tooManyClients()
+  const waiting = start(pool)
+  await settle()
+  server.reply = 'hang'
+  await clock.advance(100)
+  pool.checkin(held!, 'error')
+  await clock.advance(900)
+  t.match(waiting.error, { code: '53300' })
+  server.reply = 'ok'
+  for (const attempt of server.hanging.splice(0)) attempt.succeed()
+  await settle()
+})

@@ -134,7 +134,7 @@ export class Schedule {
       const period = { kind: 'advance', a: random.below(4), b: 0, turns: QUIET } as const
       return [period, { ...this.#draw('giveBack'), turns: QUIET }]
     })
-    const more = Array.from({ length: 6 }, () => this.#draw('checkout'))
+    const more = Array.from({ length: 18 }, () => this.#draw('checkout'))
     return [{ ...this.#draw('crowd'), turns: QUIET }, ...served.flat(), ...more]
   }
 

@@ -43,7 +43,7 @@ export async function simulate(seed: number, tally: Tally, trace?: Trace): Promi
   const isClosedInFlight = random.chance(0.4)
   const rest = Array.from({ length: 12 }, () => schedule.next())
   const rush = isClosedInFlight ? schedule.rush() : []
-  if (random.chance(0.08)) rush.push(...schedule.crowd())
+  if (random.chance(0.12)) rush.push(...schedule.crowd())
   for (const operation of rush) if (!world.books.violation) await step(world, operation)
   await finish(world, isClosedInFlight ? rest : undefined, random.pick([0, 50, 1000]))
   return { violation: world.books.violation, operations, faults: world.books.faults.size }

@@ -28,9 +28,9 @@ export const RECOVERY: readonly Change[] = [
     replace: 'this'
   },
   {
-    name: 'the allowance is not reset by success',
-    find: 'this.#allowance = 1\n      this.#parts.onOpened',
-    replace: 'this.#parts.onOpened'
+    name: 'the allowance is not reset by a failure',
+    find: 'this.#isRecovering = false\n    this.#allowance = 1',
+    replace: 'this.#isRecovering = false'
   },
   {
     name: 'the allowance does not grow',
@@ -101,11 +101,6 @@ export const RECOVERY: readonly Change[] = [
     name: 'a pool without limit connects without limit',
     find: 'const MAX_COUNTED_CLIENTS = 100',
     replace: 'const MAX_COUNTED_CLIENTS = 10_000'
-  },
-  {
-    name: 'a stopped gate closes',
-    find: 'if (this.#isStopped) return',
-    replace: ''
   },
   {
     name: 'the prober is not stopped on close',

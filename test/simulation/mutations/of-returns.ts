@@ -53,11 +53,6 @@ export const RETURNS: readonly Change[] = [
     replace: ''
   },
   {
-    name: 'a detached client stays open',
-    find: 'void client.close()',
-    replace: ''
-  },
-  {
     name: 'what was put back can be put back again',
     find: 'lease.isReturned = true\n    const { client, slot }',
     replace: 'const { client, slot }'

@@ -59,7 +59,7 @@ export const WAITING_LINE: readonly Change[] = [
   },
   {
     name: 'who waits is parked for ever',
-    find: 'else this.#parking.schedule(until)',
+    find: 'if (!isOver) this.#parking.schedule(until)',
     replace: ''
   },
   {
@@ -79,8 +79,8 @@ export const WAITING_LINE: readonly Change[] = [
   },
   {
     name: 'clients lent by a server that is away are waited for',
-    find: '(recovery.isFull && inventory.lent > 0)',
-    replace: 'inventory.lent > 0'
+    find: 'if (recovery.isFull && inventory.lent > 0)',
+    replace: 'if (inventory.lent > 0)'
   },
   {
     name: 'a full server is waited for though none will come back',
