@@ -134,6 +134,16 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     })
   }
 
+  /** The client held now, to be looked at; none before the first statement, and between two clients. */
+  get held(): PgClient | undefined {
+    return this.#session.client?.raw
+  }
+
+  /** Takes a client now, for a library that looks at it: what it runs comes through {@link query}. */
+  async lend(): Promise<PgClient> {
+    return this.#session.use(client => client.expose())
+  }
+
   /** Takes a client now instead of with the first statement. */
   async open(request: CheckoutRequest): Promise<this> {
     await this.#session.use(() => undefined, request)

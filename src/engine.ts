@@ -1,6 +1,8 @@
-import type { QueryConfig } from 'pg'
+import type { Pool as PgPool, QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { assertConnectable, clientConfig, sessionParameters } from './client/config.js'
+import { pgPool } from './client/pg-pool.js'
+import { clientSource } from './client-source.js'
 import { systemClock, type Timer } from './clock.js'
 import { Connection } from './connection.js'
 import type { ConnectionHost } from './connection-host.js'
@@ -9,6 +11,7 @@ import { Doubt } from './doubt.js'
 import { echoPool } from './echo-pool.js'
 import { EngineClosedError, EngineError } from './errors.js'
 import { Emitter, type EventName, type Listener } from './events.js'
+import { recordStatement } from './failed-statement.js'
 import { createJudge, type IsDisconnect, type Judge } from './judge.js'
 import { LeakWatch } from './leak-watch.js'
 import { Ledger } from './ledger.js'
@@ -54,6 +57,7 @@ export class Engine implements Queryable {
   readonly #budget: ReplayBudget
   #isClosed = false
   #closing: { readonly deadline: number; readonly timer: Timer } | undefined
+  #pgPool: PgPool | undefined
   readonly #connectionHost: ConnectionHost
 
   /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
@@ -105,6 +109,7 @@ export class Engine implements Queryable {
       judge: this.#judge,
       explain: (error, verdict, ledger, context) => {
         const translated = translate(error, verdict, ledger, want => this.#pool.retryAfter(want))
+        recordStatement(translated, context.statement)
         if (error instanceof EngineError) return translated
         return this.#emitter.handleError({ ...context, original: error, error: translated })
       },
@@ -187,6 +192,16 @@ export class Engine implements Queryable {
       const verdict = this.#judge(error, 'connect', undefined)
       throw translate(error, verdict, new Ledger(), want => this.#pool.retryAfter(want))
     }
+  }
+
+  /**
+   * A `pg.Pool` for other libraries: its clients are the engine's, and what fails on them is told as the engine tells
+   * it. Its `end()` leaves the engine open. Its `connect`, `remove` and `error` are about every client of the engine,
+   * its `acquire` and `release` about those it has lent itself.
+   */
+  get pool(): PgPool {
+    this.#pgPool ??= pgPool(clientSource(this, capacityOf(poolOptions(this.#options)).limit))
+    return this.#pgPool
   }
 
   /** Where the engine stands now; a plain object, cheap enough for a metrics scrape. */

@@ -32,7 +32,8 @@ export function readEnvironment(
   for (const key of keys.sort((a, b) => depthOf(a) - depthOf(b))) {
     const text = env[key]
     if (text === undefined || text === '') continue
-    setByPath(sourced, key.slice(prefix.length).split('__'), parseJson(text), key)
+    const source = isHarmlessKey(key) ? key : `${prefix}…`
+    setByPath(sourced, key.slice(prefix.length).split('__'), parseJson(text), source)
   }
   return sourced
 }
@@ -108,6 +109,11 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 
 /** Text that is plainly a word or a number is shown; anything longer or stranger may be a secret in the wrong place. */
 const HARMLESS_TEXT = /^[\w .+-]{0,24}$/
+
+/** Whether a key may be shown: what is no word is a value in the wrong place, and may be a secret. */
+export function isHarmlessKey(key: string): boolean {
+  return /^[\w-]{1,100}$/.test(key)
+}
 
 /** A value for an error message: what it is and, where that gives nothing away, the value. */
 export function describeValue(value: unknown): string {

@@ -37,12 +37,15 @@ export interface Problem {
 
 /** The engine's error in a chain of causes, since libraries wrap what they are thrown. */
 export function findEngineError(error: unknown): EngineError | undefined {
-  let current = error
-  for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth += 1) {
-    if (current instanceof EngineError) return current
-    current = current.cause
-  }
-  return undefined
+  return causesOf(error).find(cause => cause instanceof EngineError)
+}
+
+/** An error and its causes, as deep as they are looked at. */
+export function causesOf(error: unknown): Error[] {
+  const causes: Error[] = []
+  for (let cause = error; cause instanceof Error && causes.length < MAX_CAUSES; cause = cause.cause)
+    causes.push(cause)
+  return causes
 }
 
 /** Status and headers of a reply that fails with this error. */

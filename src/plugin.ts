@@ -5,10 +5,10 @@ import { type DbPluginOptions, pluginOptionFaults } from './plugin-options.js'
 import { Registry } from './registry.js'
 import {
   kFailure,
-  kHasFailed,
   kHeaders,
   kReply,
   kScope,
+  kThrown,
   onError,
   onRequest,
   onSend,
@@ -54,7 +54,7 @@ function ownRegistry(app: FastifyInstance & WithRegistry): Registry {
 }
 
 function addRequests(app: FastifyInstance): void {
-  for (const key of [kScope, kReply, kFailure, kHasFailed, kHeaders]) app.decorateRequest(key, null)
+  for (const key of [kScope, kReply, kFailure, kThrown, kHeaders]) app.decorateRequest(key, null)
   app.decorateRequest('db', {
     getter() {
       const { [kRegistry]: registry } = this.server as WithRegistry

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EngineError } from './errors.js'
 import { heldBack, heldBackWeb } from './held-back.js'
 import { failureReply, findEngineError, toProblem } from './http.js'
+import { replyBody } from './reply-body.js'
 import { RequestScope } from './request-scope.js'
 import { routeTransaction } from './route-config.js'
 
@@ -10,7 +11,7 @@ export const kScope = Symbol('fastify-pg-engine.scope')
 export const kReply = Symbol('fastify-pg-engine.reply')
 export const kFailure = Symbol('fastify-pg-engine.failure')
 export const kHeaders = Symbol('fastify-pg-engine.headers')
-export const kHasFailed = Symbol('fastify-pg-engine.hasFailed')
+export const kThrown = Symbol('fastify-pg-engine.thrown')
 
 /** What the hooks keep on a request. */
 export interface RequestState {
@@ -20,8 +21,8 @@ export interface RequestState {
   [kFailure]: EngineError | null
   /** The reply's headers when the request began, for routes that may have to take back what was set since. */
   [kHeaders]: Readonly<Record<string, unknown>> | null
-  /** Something was thrown, whatever the application's error handler has made of it. */
-  [kHasFailed]: boolean | null
+  /** What was thrown, whatever the application's error handler has made of it. */
+  [kThrown]: Error | null
 }
 
 function stateOf(request: FastifyRequest): RequestState {
@@ -58,7 +59,7 @@ export function onError(
   done: () => void
 ): void {
   const state = stateOf(request)
-  state[kHasFailed] = true
+  state[kThrown] = error
   const found = findEngineError(error)
   if (found !== undefined) {
     state[kFailure] = found
@@ -100,10 +101,13 @@ export async function onSend(
   payload: unknown
 ): Promise<unknown> {
   const state = stateOf(request)
+  if (state[kThrown] !== null && typeof payload === 'string') {
+    payload = toldAsOurs(payload, state[kThrown], reply)
+  }
   if (state[kScope] === null && !mayStillUse(request, payload)) return payload
   const scope = scopeOf(request)
   const status = payload instanceof Response ? payload.status : reply.statusCode
-  const isSuccess = status < 400 && !state[kHasFailed]
+  const isSuccess = status < 400 && state[kThrown] === null
   if (!isSuccess) await scope.rollback()
   confirmRepeat(request, reply)
   const isHeld = isSuccess && scope.hasTransaction
@@ -122,6 +126,12 @@ export async function onSend(
   if (isSuccess) await commit()
   scope.end()
   return payload
+}
+
+function toldAsOurs(payload: string, thrown: Error, reply: FastifyReply): string {
+  const body = replyBody(payload, thrown, reply.statusCode)
+  if (body !== payload) reply.header('content-length', Buffer.byteLength(body))
+  return body
 }
 
 /** A stream may begin to use the database when the reply is under way already. */

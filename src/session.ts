@@ -51,6 +51,11 @@ export class Session {
     return this.isPendingRollback || (this.#lease?.client.isInTransaction ?? false)
   }
 
+  /** The client held now, to be looked at. */
+  get client(): Client | undefined {
+    return this.#lease?.client
+  }
+
   /** Whether a client is held now. */
   get hasClient(): boolean {
     return this.#lease !== undefined

@@ -2,6 +2,7 @@ import {
   describeValue,
   type Environment,
   environmentPrefix,
+  isHarmlessKey,
   isPlainObject,
   readEnvironment,
   type Sourced
@@ -104,7 +105,8 @@ function validate(sourced: Map<string, Sourced>, faults: string[]): EngineOption
   for (const [key, { value, source }] of sourced) {
     if (!isOptionName(key)) {
       const names = ENGINE_OPTION_NAMES.join(', ')
-      faults.push(`${key}: unknown option (from ${source}); known are ${names}`)
+      const shown = isHarmlessKey(key) ? key : `a key of ${key.length} characters`
+      faults.push(`${shown}: unknown option (from ${source}); known are ${names}`)
       continue
     }
     if (NOT_SUPPORTED_YET.has(key)) faults.push(`${key}: not supported yet (from ${source})`)

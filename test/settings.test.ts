@@ -216,3 +216,13 @@ t.test('the error carries no cause in which the values would be found after all'
   const error = invalidOptions('the database', ['a', 'b'])
   t.equal(error.message, 'Invalid options for the database:\n- a\n- b')
 })
+
+t.test('a value in the place of a name is not shown', t => {
+  const key = 'postgres://u:hunter2@db/notes'
+  const named = { ...env, [`ENGINE_OPTIONS__${key}`]: '1' }
+  for (const source of [{ engineOptions: { [key]: 1 } }, { env: named }]) {
+    const [fault = ''] = faultsOf(source)
+    t.match(fault, /^a key of 29 characters: unknown option \(from (options|ENGINE_OPTIONS__…)/)
+  }
+  t.end()
+})

@@ -4,6 +4,7 @@ import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
+import { endReadyWaits } from './ready-waits.js'
 import { resetSession, resetStatements } from './reset.js'
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
@@ -238,6 +239,7 @@ export class Client {
     this.#destroy()
     if (!this.#isClosing) this.#options.onLost(error)
     this.#outbox.refuseAll(error)
+    endReadyWaits(this.#raw.connection)
   }
 
   /** Without a goodbye: on a half-open socket `end()` would wait for ever. */
