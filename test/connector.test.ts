@@ -21,6 +21,7 @@ t.test('X43: an outage is told of once, and its end once', async t => {
     lastError: { code: 'ECONNREFUSED', at: /^\d{4}-.*Z$/ }
   })
   await proxy.accept()
+  await until(() => engine.status().state === 'up')
   t.ok(await servedBy(engine))
   engine.invalidate()
   t.ok(await servedBy(engine))

@@ -52,7 +52,6 @@ function ofOurs(): Borrow {
       poolSize: 1,
       maxOverflow: 0,
       idleTimeout: 0,
-      recoveryTimeout: 0,
       recycle: -1,
       recycleJitter: 0,
       isNullPool: false,
