@@ -184,9 +184,10 @@ t.test('the headers survive a custom error handler and a wrapped error', async t
 t.test(
   'Retry-After: with an idempotent route even after a write, for app.db on safe methods',
   async t => {
+    await postgres.admin('create table applied (a int)')
     const app = await buildApp(t, { url: named(postgres.url, 'retry') }, app => {
       const sleep = async (request: { db: { query(text: string): Promise<unknown> } }) => {
-        await request.db.query("set application_name to 'changed'")
+        await request.db.query('insert into applied values (1)')
         await request.db.query('select pg_sleep(60)')
       }
       app.post('/idempotent', { config: { db: { idempotent: true } } }, r => sleep(r as never))
