@@ -37,7 +37,8 @@ export class Dispatcher<C extends PoolClient> {
   /** A checkout arrives. */
   admit(checkout: Checkout<C>): void {
     const { inventory, line } = this.#parts
-    const slot = inventory.takeIdle()
+    // Where there is no room for a new client, one that idles is better than none.
+    const slot = checkout.wantsFresh && inventory.room > 0 ? undefined : inventory.takeIdle()
     if (slot) {
       this.#offer(checkout, slot)
       return
