@@ -33,7 +33,10 @@ export class Dispatch {
     attempt.parts = this.#assemble(client, job, carried, isBlock)
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
-      if (job.leavesState) replay.taint(client, attempt)
+      if (job.leavesState) {
+        client.noteText(job.text)
+        replay.taint(client, attempt)
+      }
       account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
       attempt.isUnanswered = account.isUnanswered

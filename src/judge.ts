@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg'
 import type { Client } from './client/client.js'
 import { classify, isDriverError, type Phase, type Scope, type Verdict } from './disconnect.js'
 import { EngineError } from './errors.js'
+import { Roles } from './roles.js'
 
 /** What the `isDisconnect` hook is told besides the error. */
 export interface DisconnectContext {
@@ -32,11 +33,14 @@ const NOT_OURS: Verdict = { failure: 'statement', scope: 'none' }
  */
 export function createJudge(
   hook: IsDisconnect | undefined,
-  onHookError: (error: unknown) => void
+  onHookError: (error: unknown) => void,
+  roles = new Roles()
 ): Judge {
   return (error, phase, client) => {
     if (error instanceof EngineError) return NOT_OURS
-    const verdict = classify(error, phase)
+    const classified = classify(error, phase)
+    const isRefusedWrite = classified.failure === 'read_only' && client !== undefined
+    const verdict = isRefusedWrite ? roles.refused(client.role) : classified
     if (hook === undefined || !isDriverError(error)) return verdict
     try {
       const answer = hook(error, {

@@ -5,7 +5,9 @@ import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
+import { maySetRole, type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
+import { Traffic } from './traffic.js'
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
 const GOODBYE_MS = 1000
@@ -21,16 +23,21 @@ export class Client {
   readonly #closed: Promise<void>
   /** Which server this is, once it has said so. */
   server: ServerIdentity | undefined
+  readonly role = new ReportedRole()
+  readonly traffic: Traffic
   #heardAt: number
   #lost: unknown
   #isClosing = false
   #isUsed = false
+  /** What runs may change whether the session takes writes, or has in this transaction. */
+  #maySetRole = false
   /** Rejects what was answered with an error; due when the server is ready again. */
   #pendingFailure: (() => void) | undefined
 
   /** `raw` is not connected yet, so that nothing it says is missed. */
   constructor(raw: SessionClient, options: ClientOptions) {
     this.#raw = raw
+    this.traffic = new Traffic(raw)
     this.#outbox = new Outbox(raw, error => this.#lose(error))
     this.#options = options
     this.#heardAt = options.clock.now()
@@ -41,6 +48,9 @@ export class Client {
         resolve()
       })
     })
+    raw.connection.on('parameterStatus', (message: ParameterStatusMessage) =>
+      this.#onReported(message)
+    )
     // Not before: `pg` must have heard of ReadyForQuery first, or its transaction status would be the old one.
     raw.once('connect', () => raw.connection.on('readyForQuery', () => this.#onReady()))
   }
@@ -57,10 +67,18 @@ export class Client {
     return this.#outbox.isQuiet
   }
 
+  get isWaiting(): boolean {
+    return !this.isReady
+  }
+
+  /** Somebody may send something past us. */
+  get isUsed(): boolean {
+    return this.#isUsed
+  }
+
   /** The server process, as `pg_stat_activity` and CancelRequest know it. */
   get pid(): number {
-    const pid: unknown = Reflect.get(this.#raw, 'processID')
-    return typeof pid === 'number' ? pid : 0
+    return Number(Reflect.get(this.#raw, 'processID') ?? 0)
   }
 
   get isInTransaction(): boolean {
@@ -76,6 +94,7 @@ export class Client {
   /** The `pg.Client`, to be used: whatever is done to it is undone at the next reset. */
   expose(): SessionClient {
     this.#isUsed = true
+    this.#options.onSend()
     return this.#raw
   }
 
@@ -149,6 +168,11 @@ export class Client {
     })
   }
 
+  /** This text is sent, and may leave something behind in the session. */
+  noteText(text: string): void {
+    this.#maySetRole ||= maySetRole(text)
+  }
+
   isOver(submission: Submission): boolean {
     return this.#outbox.isOver(submission)
   }
@@ -179,14 +203,25 @@ export class Client {
   }
 
   #send(submission: Submission): void {
-    if (this.#lost !== undefined) this.#outbox.refuse(submission, this.#lost)
-    else this.#outbox.send(submission)
+    if (this.#lost !== undefined) {
+      this.#outbox.refuse(submission, this.#lost)
+      return
+    }
+    this.#options.onSend()
+    this.#outbox.send(submission)
   }
 
   #onReady(): void {
     this.#heardAt = this.#options.clock.now()
     this.#settleFailure()
+    if (this.#maySetRole && this.isReady) this.#maySetRole = this.isInTransaction
     this.#outbox.sendNext()
+  }
+
+  #onReported({ parameterName, parameterValue }: ParameterStatusMessage): void {
+    const by = this.#maySetRole ? 'application' : this.#isUsed ? 'unknown' : 'server'
+    const change = this.role.report(parameterName, parameterValue, by)
+    if (change !== undefined) this.#options.onRole(change)
   }
 
   #onFailure(query: Runnable, error: Error, reject: (error: Error) => void): void {
@@ -215,14 +250,14 @@ export class Client {
     this.#settleFailure()
     if (this.#lost !== undefined) return
     this.#lost = error
-    this.#destroy()
+    this.#destroy(error)
     if (!this.#isClosing) this.#options.onLost(error)
     this.#outbox.refuseAll(error)
     endReadyWaits(this.#raw.connection)
   }
 
-  /** Without a goodbye: on a half-open socket `end()` would wait for ever. */
-  #destroy(): void {
-    this.#raw.connection.stream.destroy()
+  /** Without a goodbye: on a half-open socket `end()` would wait for ever. What runs is told why. */
+  #destroy(reason?: unknown): void {
+    this.#raw.connection.stream.destroy(reason instanceof Error ? reason : undefined)
   }
 }
