@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg'
 import type { Client } from './client/client.js'
 import { classify, isDriverError, type Phase, type Scope, type Verdict } from './disconnect.js'
 import { EngineError } from './errors.js'
-import { Roles } from './roles.js'
+import type { Roles } from './roles.js'
 
 /** What the `isDisconnect` hook is told besides the error. */
 export interface DisconnectContext {
@@ -34,13 +34,14 @@ const NOT_OURS: Verdict = { failure: 'statement', scope: 'none' }
 export function createJudge(
   hook: IsDisconnect | undefined,
   onHookError: (error: unknown) => void,
-  roles = new Roles()
+  roles?: Roles
 ): Judge {
   return (error, phase, client) => {
     if (error instanceof EngineError) return NOT_OURS
     const classified = classify(error, phase)
-    const isRefusedWrite = classified.failure === 'read_only' && client !== undefined
-    const verdict = isRefusedWrite ? roles.refused(client.role) : classified
+    const isRefusedWrite = classified.failure === 'read_only'
+    const refused = isRefusedWrite && client ? roles?.refused(client.role) : undefined
+    const verdict = refused ?? classified
     if (hook === undefined || !isDriverError(error)) return verdict
     try {
       const answer = hook(error, {

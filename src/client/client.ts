@@ -48,9 +48,7 @@ export class Client {
         resolve()
       })
     })
-    raw.connection.on('parameterStatus', (message: ParameterStatusMessage) =>
-      this.#onReported(message)
-    )
+    raw.connection.on('parameterStatus', message => this.#onReported(message))
     // Not before: `pg` must have heard of ReadyForQuery first, or its transaction status would be the old one.
     raw.once('connect', () => raw.connection.on('readyForQuery', () => this.#onReady()))
   }
