@@ -86,7 +86,7 @@ export class Delivery {
       await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
       const written = () => {
-        client.noteText(text)
+        client.role.noteText(text)
         account.written('untracked', client.isInTransaction)
       }
       const script = new Script(text, written, refusal)

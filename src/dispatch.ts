@@ -34,7 +34,7 @@ export class Dispatch {
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
       if (job.leavesState) {
-        client.noteText(job.text)
+        client.role.noteText(job.text)
         replay.taint(client, attempt)
       }
       account.written(effect, isBlock || isInTransaction)

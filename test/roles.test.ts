@@ -5,8 +5,8 @@ import { Roles } from '../src/roles.js'
 function roleOf(isWriter: boolean | undefined): ReportedRole {
   const role = new ReportedRole()
   if (isWriter !== undefined) {
-    role.report('in_hot_standby', isWriter ? 'off' : 'on', 'server')
-    role.report('default_transaction_read_only', 'off', 'server')
+    role.report('in_hot_standby', isWriter ? 'off' : 'on', false)
+    role.report('default_transaction_read_only', 'off', false)
   }
   role.settle()
   return role
@@ -32,7 +32,7 @@ t.test('a standby that was promoted is a writer', t => {
   const roles = new Roles()
   const role = roleOf(false)
   roles.met(role)
-  role.report('in_hot_standby', 'off', 'server')
+  role.report('in_hot_standby', 'off', false)
   roles.met(role)
   t.same(roles.refused(role), { failure: 'read_only', scope: 'generation' })
   t.end()
@@ -49,7 +49,8 @@ t.test("the application's own SET makes a refused write its own affair", t => {
   const roles = new Roles()
   const role = roleOf(true)
   roles.met(role)
-  role.report('default_transaction_read_only', 'on', 'application')
+  role.noteText('set default_transaction_read_only = on')
+  role.report('default_transaction_read_only', 'on', false)
   t.same(roles.refused(role), { failure: 'statement', scope: 'none' })
   t.end()
 })

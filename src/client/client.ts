@@ -5,7 +5,7 @@ import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
-import { maySetRole, type ParameterStatusMessage, ReportedRole } from './reported-role.js'
+import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
 import { Traffic } from './traffic.js'
 
@@ -29,8 +29,6 @@ export class Client {
   #lost: unknown
   #isClosing = false
   #isUsed = false
-  /** What runs may change whether the session takes writes, or has in this transaction. */
-  #maySetRole = false
   /** Rejects what was answered with an error; due when the server is ready again. */
   #pendingFailure: (() => void) | undefined
 
@@ -166,11 +164,6 @@ export class Client {
     })
   }
 
-  /** This text is sent, and may leave something behind in the session. */
-  noteText(text: string): void {
-    this.#maySetRole ||= maySetRole(text)
-  }
-
   isOver(submission: Submission): boolean {
     return this.#outbox.isOver(submission)
   }
@@ -212,13 +205,12 @@ export class Client {
   #onReady(): void {
     this.#heardAt = this.#options.clock.now()
     this.#settleFailure()
-    if (this.#maySetRole && this.isReady) this.#maySetRole = this.isInTransaction
+    if (this.role.isBeingSet && this.isReady) this.role.isBeingSet = this.isInTransaction
     this.#outbox.sendNext()
   }
 
   #onReported({ parameterName, parameterValue }: ParameterStatusMessage): void {
-    const by = this.#maySetRole ? 'application' : this.#isUsed ? 'unknown' : 'server'
-    const change = this.role.report(parameterName, parameterValue, by)
+    const change = this.role.report(parameterName, parameterValue, this.#isUsed)
     if (change !== undefined) this.#options.onRole(change)
   }
 

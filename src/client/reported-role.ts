@@ -16,6 +16,8 @@ export interface ParameterStatusMessage {
  */
 export class ReportedRole {
   readonly #values = new Map<string, boolean>()
+  /** What runs may change it, or has in this transaction. */
+  isBeingSet = false
   #isOwn = false
   #isUnsure = false
   #wasWriter: boolean | undefined
@@ -41,16 +43,17 @@ export class ReportedRole {
     this.#wasWriter = this.isWriter
   }
 
+  /** A text is sent that may leave something behind in the session. */
+  noteText(text: string): void {
+    this.isBeingSet ||= MAY_SET.test(text)
+  }
+
   /**
-   * The server has reported a setting. `by`: who may have changed it, as far as is known.
+   * The server has reported a setting. `isInOtherHands`: something may run that nobody told us of.
    *
    * @returns whether the server has ceased, or begun, to take writes
    */
-  report(
-    name: string,
-    value: string,
-    by: 'server' | 'application' | 'unknown'
-  ): 'reader' | 'writer' | undefined {
+  report(name: string, value: string, isInOtherHands: boolean): 'reader' | 'writer' | undefined {
     if (!SETTINGS.has(name)) return undefined
     const before = this.isWriter
     this.#values.set(name, value === 'on')
@@ -58,8 +61,8 @@ export class ReportedRole {
     if (before === undefined || before === isWriter) return undefined
     if (this.#wasWriter === undefined) return undefined
     // Nobody can set the other one.
-    if (name === READ_ONLY && by === 'application') this.#isOwn = true
-    if (name === READ_ONLY && by === 'unknown') this.#isUnsure = true
+    if (name === READ_ONLY && this.isBeingSet) this.#isOwn = true
+    else if (name === READ_ONLY && isInOtherHands) this.#isUnsure = true
     if (this.#isOwn || this.#isUnsure) return undefined
     if (isWriter) this.#wasWriter = true
     return isWriter ? 'writer' : 'reader'
@@ -69,8 +72,3 @@ export class ReportedRole {
 const READ_ONLY = 'default_transaction_read_only'
 const SETTINGS: ReadonlySet<string> = new Set(['in_hot_standby', READ_ONLY])
 const MAY_SET = /read[\s_]+only|set_config/i
-
-/** Whether a text, or what it calls by name, may change whether its session takes writes. */
-export function maySetRole(text: string): boolean {
-  return MAY_SET.test(text)
-}

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { maySetRole, ReportedRole } from '../../src/client/reported-role.js'
+import { ReportedRole } from '../../src/client/reported-role.js'
 
 /** As it is when a session was opened on a server that reports this. */
 function born(inHotStandby: string, readOnly: string): ReportedRole {
   const role = new ReportedRole()
-  role.report('in_hot_standby', inHotStandby, 'server')
-  role.report('default_transaction_read_only', readOnly, 'server')
+  role.report('in_hot_standby', inHotStandby, false)
+  role.report('default_transaction_read_only', readOnly, false)
   role.settle()
   return role
 }
@@ -20,10 +20,10 @@ t.test('a session takes writes if neither setting is against it', t => {
 
 t.test('what a server says when a session begins is no change', t => {
   const role = new ReportedRole()
-  t.equal(role.report('in_hot_standby', 'on', 'server'), undefined)
-  t.equal(role.report('default_transaction_read_only', 'off', 'server'), undefined)
-  t.equal(role.report('default_transaction_read_only', 'on', 'application'), undefined)
-  t.equal(role.report('TimeZone', 'UTC', 'server'), undefined)
+  t.equal(role.report('in_hot_standby', 'on', false), undefined)
+  t.equal(role.report('default_transaction_read_only', 'off', false), undefined)
+  t.equal(role.report('default_transaction_read_only', 'on', false), undefined)
+  t.equal(role.report('TimeZone', 'UTC', false), undefined)
   role.settle()
   t.equal(role.wasWriter, false)
   t.end()
@@ -31,13 +31,13 @@ t.test('what a server says when a session begins is no change', t => {
 
 t.test('a server that ceases to take writes, begins to, or says the same again', t => {
   const role = born('off', 'off')
-  t.equal(role.report('default_transaction_read_only', 'off', 'server'), undefined)
-  t.equal(role.report('default_transaction_read_only', 'on', 'server'), 'reader')
+  t.equal(role.report('default_transaction_read_only', 'off', false), undefined)
+  t.equal(role.report('default_transaction_read_only', 'on', false), 'reader')
   t.equal(role.wasWriter, true)
-  t.equal(role.report('in_hot_standby', 'on', 'server'), undefined, 'it is one already')
+  t.equal(role.report('in_hot_standby', 'on', false), undefined, 'it is one already')
   const standby = born('on', 'off')
   t.equal(standby.wasWriter, false)
-  t.equal(standby.report('in_hot_standby', 'off', 'application'), 'writer', 'nobody can SET that')
+  t.equal(standby.report('in_hot_standby', 'off', false), 'writer', 'nobody can SET that')
   t.equal(standby.wasWriter, true)
   t.end()
 })
@@ -47,32 +47,35 @@ t.test(
   t => {
     const role = born('off', 'off')
     t.equal(role.isOwn, false)
-    t.equal(role.report('default_transaction_read_only', 'on', 'application'), undefined)
+    role.noteText('set default_transaction_read_only = on')
+    t.equal(role.report('default_transaction_read_only', 'on', false), undefined)
     t.equal(role.isOwn, true)
+    role.isBeingSet = false
     // SET LOCAL … off, and its end.
-    t.equal(role.report('default_transaction_read_only', 'off', 'server'), undefined)
-    t.equal(role.report('default_transaction_read_only', 'on', 'server'), undefined)
+    t.equal(role.report('default_transaction_read_only', 'off', false), undefined)
+    t.equal(role.report('default_transaction_read_only', 'on', false), undefined)
     t.end()
   }
 )
 
 t.test('where nobody knows who did it, nothing is concluded, and a refused write counts', t => {
   const role = born('off', 'off')
-  t.equal(role.report('default_transaction_read_only', 'on', 'unknown'), undefined)
-  t.equal(role.report('default_transaction_read_only', 'off', 'server'), undefined)
+  t.equal(role.report('default_transaction_read_only', 'on', true), undefined)
+  t.equal(role.report('default_transaction_read_only', 'off', false), undefined)
   t.equal(role.isOwn, false)
   t.equal(role.wasWriter, true)
   t.end()
 })
 
 t.test('texts that may change it', t => {
-  for (const text of [
-    'SET default_transaction_read_only = on',
-    'set session characteristics as transaction read  only',
-    "select set_config($1, 'on', false)"
-  ]) {
-    t.equal(maySetRole(text), true, text)
+  const isSetBy = (text: string) => {
+    const role = new ReportedRole()
+    role.noteText(text)
+    return role.isBeingSet
   }
-  t.equal(maySetRole("set timezone = 'UTC'"), false)
+  t.equal(isSetBy('SET default_transaction_read_only = on'), true)
+  t.equal(isSetBy('set session characteristics as transaction read  only'), true)
+  t.equal(isSetBy("select set_config($1, 'on', false)"), true)
+  t.equal(isSetBy("set timezone = 'UTC'"), false)
   t.end()
 })
