@@ -17,6 +17,8 @@ export interface ConnectorParts {
   readonly clock: Clock
   readonly emitter: Emitter
   readonly log: EngineLogger
+  /** See {@link ClientOptions.onSend}. */
+  readonly onSend: () => void
 }
 
 /** Why the database could not be reached when that was tried last. */
@@ -49,7 +51,11 @@ export class Connector {
     return this.#givesEvidence
   }
 
-  async connect(onLost: (error: unknown) => void, signal?: AbortSignal): Promise<Client> {
+  async connect(
+    onLost: (error: unknown) => void,
+    signal?: AbortSignal,
+    onRole: (change: 'reader' | 'writer') => void = () => {}
+  ): Promise<Client> {
     const { clock, config, emitter, options, parameters } = this.#parts
     try {
       return await connect(
@@ -63,6 +69,8 @@ export class Connector {
             emitter.isHeard('reset')
               ? emitter.ask('reset', { client: raw, inTransaction })
               : undefined,
+          onSend: this.#parts.onSend,
+          onRole,
           onLost
         },
         signal

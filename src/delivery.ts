@@ -88,7 +88,10 @@ export class Delivery {
     const run = async (client: Client, carried: OpenTransaction | undefined) => {
       await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
-      const written = () => account.written('untracked', client.isInTransaction)
+      const written = () => {
+        client.role.noteText(text)
+        account.written('untracked', client.isInTransaction)
+      }
       const script = new Script(text, written, refusal)
       return runScript(client, script, transaction && (error => session.giveUp(error)))
     }

@@ -38,6 +38,26 @@ export class PingTimeoutError extends Error {
   }
 }
 
+/** The server, or only this session on it, is gone without a word: found from the side while something waited for its answer. */
+export class SilenceError extends Error {
+  override readonly name = 'SilenceError'
+  readonly scope: 'client' | 'generation'
+
+  constructor(scope: 'client' | 'generation') {
+    super('The server fell silent and is gone')
+    this.scope = scope
+  }
+}
+
+/** A server that took writes has said that it does so no longer. */
+export class NoMoreWritesError extends Error {
+  override readonly name = 'NoMoreWritesError'
+
+  constructor() {
+    super('The server takes no more writes')
+  }
+}
+
 const STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
 const CONTENTION: Verdict = { failure: 'contention', scope: 'none' }
 const READ_ONLY: Verdict = { failure: 'read_only', scope: 'generation' }
@@ -148,6 +168,7 @@ export function exemptError(error: unknown): void {
 /** Decides what an error means: what failed, and which clients it costs. */
 export function classify(error: unknown, phase: Phase): Verdict {
   if (error instanceof PingTimeoutError) return LOST_CLIENT
+  if (error instanceof SilenceError) return error.scope === 'client' ? LOST_CLIENT : LOST_GENERATION
   if (error instanceof Error && exempt.has(error)) return STATEMENT
   const verdict = bySource(error)
   if (phase === 'connect') return connectVerdict(error, verdict)
@@ -162,6 +183,12 @@ export function classify(error: unknown, phase: Phase): Verdict {
 export function isDriverError(error: unknown): boolean {
   if (error instanceof Error && exempt.has(error)) return false
   return !PROGRAMMER_ERRORS.some(type => error instanceof type)
+}
+
+/** Whether a connect that failed shows that nobody is there; a name, a port or a file that was not to be had does not. */
+export function isPeerGone(error: unknown): boolean {
+  const code = errorCode(error)
+  return code === undefined ? bySource(error) === LOST_GENERATION : SOCKET_CODES.has(code)
 }
 
 /** The SQLSTATE or the system's error code, also out of an `AggregateError` of a host with several addresses. */

@@ -34,7 +34,10 @@ export class Dispatch {
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
       attempt.probe?.start()
-      if (job.leavesState) replay.taint(client, attempt)
+      if (job.leavesState) {
+        client.role.noteText(job.text)
+        replay.taint(client, attempt)
+      }
       account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
       attempt.isUnanswered = account.isUnanswered

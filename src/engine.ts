@@ -7,6 +7,7 @@ import { systemClock, type Timer } from './clock.js'
 import { Connection } from './connection.js'
 import type { ConnectionHost } from './connection-host.js'
 import { type ConnectFailure, Connector } from './connector.js'
+import { NoMoreWritesError } from './disconnect.js'
 import { Doubt } from './doubt.js'
 import { echoPool } from './echo-pool.js'
 import { EngineClosedError, EngineError } from './errors.js'
@@ -19,13 +20,16 @@ import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
 import { capacityOf } from './pool/capacity.js'
 import type { PoolStatus } from './pool/contract.js'
+import { HalfOpenWatch } from './pool/half-open.js'
 import { Pool } from './pool/pool.js'
 import { poolHooks } from './pool-hooks.js'
 import { poolOptions } from './pool-options.js'
 import { QueryRecorder } from './query-record.js'
 import type { Queryable, TransactionOptions } from './queryable.js'
 import { ReplayBudget } from './replay.js'
+import { Roles } from './roles.js'
 import type { Settings } from './settings.js'
+import { SideLook } from './side-look.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
@@ -71,20 +75,40 @@ export class Engine implements Queryable {
       log.warn({ err: error, event }, 'a listener of a database event failed')
     )
     echoPool(this.#emitter, options.echo_pool, log)
-    this.#judge = createJudge(isDisconnect, error =>
-      log.warn({ err: error }, 'the isDisconnect hook failed')
+    const roles = new Roles()
+    this.#judge = createJudge(
+      isDisconnect,
+      error => log.warn({ err: error }, 'the isDisconnect hook failed'),
+      roles
     )
-    this.#connector = new Connector({
-      config,
-      parameters: sessionParameters(options),
-      options,
+    const session = { config, parameters: sessionParameters(options), clock: systemClock }
+    const sideLook = new SideLook(session)
+    const watch = new HalfOpenWatch<Client>({
       clock: systemClock,
+      timeout: options.half_open_timeout * SECOND,
+      look: silent => sideLook.look(silent),
+      invalidate: (error, generation) => this.#pool.invalidate(error, generation)
+    })
+    this.#connector = new Connector({
+      ...session,
+      options,
       emitter: this.#emitter,
-      log
+      log,
+      onSend: () => watch.arm()
     })
     this.#pool = new Pool<Client>(
       poolOptions(options),
-      (onLost, signal) => this.#connector.connect(onLost, signal),
+      async (onLost, signal) => {
+        const { generation } = this.#pool
+        const client = await this.#connector.connect(onLost, signal, change => {
+          roles.met(client.role)
+          if (change === 'reader') this.#pool.invalidate(new NoMoreWritesError(), generation)
+        })
+        client.role.settle()
+        roles.met(client.role)
+        watch.add(client, generation)
+        return client
+      },
       systemClock,
       Math.random,
       poolHooks(this.#emitter, this.#judge, log)

@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg'
 import type { Client } from './client/client.js'
 import { classify, isDriverError, type Phase, type Scope, type Verdict } from './disconnect.js'
 import { EngineError } from './errors.js'
+import type { Roles } from './roles.js'
 
 /** What the `isDisconnect` hook is told besides the error. */
 export interface DisconnectContext {
@@ -32,7 +33,8 @@ const NOT_OURS: Verdict = { failure: 'statement', scope: 'none' }
  */
 export function createJudge(
   hook: IsDisconnect | undefined,
-  onHookError: (error: unknown) => void
+  onHookError: (error: unknown) => void,
+  roles?: Roles
 ): Judge {
   /** Of failed connects: each is judged once, however many wait for it. */
   const known = new WeakMap<Error, Verdict>()
@@ -45,7 +47,10 @@ export function createJudge(
   }
 
   function judge(error: unknown, phase: Phase, client: Client | undefined): Verdict {
-    const verdict = classify(error, phase)
+    const classified = classify(error, phase)
+    const isRefusedWrite = classified.failure === 'read_only'
+    const refused = isRefusedWrite && client ? roles?.refused(client.role) : undefined
+    const verdict = refused ?? classified
     if (hook === undefined || !isDriverError(error)) return verdict
     try {
       const answer = hook(error, {

@@ -83,8 +83,11 @@ export const engineOptionsSchema = z.strictObject({
   hide_parameters: flag().default(true),
   /** Passed to `pg.Client` untouched. */
   connect_args: z.record(z.string(), z.unknown()).describe('an object').default({}),
-  /** Silence after which a running statement's server is checked. 0 = never. */
-  half_open_timeout: seconds().default(3),
+  /** Silence after which the server of a running statement is looked after, to tell a slow one from a gone one. 0 = never. */
+  half_open_timeout: z
+    .union([z.literal(0), z.number().min(1).max(MAX_SECONDS)])
+    .describe(`a number of seconds from 1 to ${MAX_SECONDS}, or 0`)
+    .default(3),
   /** A checkout held longer is reported with the borrower's stack. 0 = never. */
   leak_timeout: seconds().default(0),
   /** How long `app.close()` waits for clients in use. */
@@ -103,8 +106,7 @@ export const ENGINE_OPTION_NAMES = Object.keys(engineOptionsSchema.shape) as Eng
 
 /** Options that this version knows and does not honour yet; to set one must not look as if it worked. */
 export const NOT_SUPPORTED_YET: ReadonlySet<string> = new Set<EngineOptionName>([
-  'statement_cache_size',
-  'half_open_timeout'
+  'statement_cache_size'
 ])
 
 /** Options that size or order a pool, which `NullPool` is not. SQLAlchemy refuses them too. */

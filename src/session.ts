@@ -178,6 +178,7 @@ export class Session {
     const lease = this.#lease
     if (lease?.client === client) {
       if (verdict.failure === 'disconnect' || client.lost !== undefined) this.giveUp(error)
+      else if (verdict.scope === 'client') this.giveUpSoftly(error)
       if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
     }
     return new Failure(error, verdict, 'statement')

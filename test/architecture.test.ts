@@ -39,6 +39,8 @@ const FLOORS: Record<string, number> = {
   'transaction.ts': 3,
   'ledger.ts': 3,
   'doubt.ts': 3,
+  'roles.ts': 3,
+  'side-look.ts': 3,
   'statement-kind.ts': 3,
   'sql-lexer.ts': 3,
   'replay.ts': 3,
@@ -68,6 +70,7 @@ const FLOORS: Record<string, number> = {
   'errors.ts': 0,
   'events.ts': 0,
   'clock.ts': 0,
+  'loop-time.ts': 0,
   'logger.ts': 0
 }
 
@@ -95,7 +98,7 @@ const PACKAGES: Record<string, { who: string; allows(file: string, typeOnly: boo
     }
   }
 
-const MAX_LINES = 260
+const MAX_LINES = 280
 const WITHOUT_TEST = new Set(['index.ts', 'augment.ts'])
 
 interface Import {

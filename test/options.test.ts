@@ -113,7 +113,12 @@ const TABLE: Record<EngineOptionName, Rules> = {
     refuses: ['ssl=true', null, [], true, 5, new Map()],
     expected: /an object/
   },
-  half_open_timeout: seconds(3),
+  half_open_timeout: {
+    default: 3,
+    takes: [0, 1, 1.5, 30, LONGEST],
+    refuses: [...NOT_SECONDS, 0.001, 0.999],
+    expected: /seconds from 1 to 2147483, or 0/
+  },
   leak_timeout: seconds(0),
   close_timeout: seconds(10),
   resolve_doubt: flag(true)

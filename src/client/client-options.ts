@@ -7,6 +7,10 @@ export interface ClientOptions {
   readonly resetMode: ResetMode
   /** Runs before each reset; what it throws costs the client. */
   beforeReset(raw: SessionClient, inTransaction: boolean): Promise<void> | undefined
+  /** Something is about to be sent; called for every statement, so it must cost next to nothing. */
+  onSend(): void
+  /** The server has ceased, or begun, to take writes; called before whatever reported it is answered. */
+  onRole(change: 'reader' | 'writer'): void
   /** The session ended without our doing; called once. */
   onLost(error: unknown): void
 }

@@ -5,7 +5,9 @@ import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { Ping } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
+import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
+import { Traffic } from './traffic.js'
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
 const GOODBYE_MS = 1000
@@ -21,6 +23,8 @@ export class Client {
   readonly #closed: Promise<void>
   /** Which server this is, once it has said so. */
   server: ServerIdentity | undefined
+  readonly role = new ReportedRole()
+  readonly traffic: Traffic
   #heardAt: number
   #lost: unknown
   #isClosing = false
@@ -31,6 +35,7 @@ export class Client {
   /** `raw` is not connected yet, so that nothing it says is missed. */
   constructor(raw: SessionClient, options: ClientOptions) {
     this.#raw = raw
+    this.traffic = new Traffic(raw)
     this.#outbox = new Outbox(raw, error => this.#lose(error))
     this.#options = options
     this.#heardAt = options.clock.now()
@@ -41,6 +46,7 @@ export class Client {
         resolve()
       })
     })
+    raw.connection.on('parameterStatus', message => this.#onReported(message))
     // Not before: `pg` must have heard of ReadyForQuery first, or its transaction status would be the old one.
     raw.once('connect', () => raw.connection.on('readyForQuery', () => this.#onReady()))
   }
@@ -57,10 +63,18 @@ export class Client {
     return this.#outbox.isQuiet
   }
 
+  get isWaiting(): boolean {
+    return !this.isReady
+  }
+
+  /** Somebody may send something past us. */
+  get isUsed(): boolean {
+    return this.#isUsed
+  }
+
   /** The server process, as `pg_stat_activity` and CancelRequest know it. */
   get pid(): number {
-    const pid: unknown = Reflect.get(this.#raw, 'processID')
-    return typeof pid === 'number' ? pid : 0
+    return Number(Reflect.get(this.#raw, 'processID') ?? 0)
   }
 
   get isInTransaction(): boolean {
@@ -76,6 +90,7 @@ export class Client {
   /** The `pg.Client`, to be used: whatever is done to it is undone at the next reset. */
   expose(): SessionClient {
     this.#isUsed = true
+    this.#options.onSend()
     return this.#raw
   }
 
@@ -200,14 +215,24 @@ export class Client {
   }
 
   #send(submission: Submission): void {
-    if (this.#lost !== undefined) this.#outbox.refuse(submission, this.#lost)
-    else this.#outbox.send(submission)
+    if (this.#lost !== undefined) {
+      this.#outbox.refuse(submission, this.#lost)
+      return
+    }
+    this.#options.onSend()
+    this.#outbox.send(submission)
   }
 
   #onReady(): void {
     this.#heardAt = this.#options.clock.now()
     this.#settleFailure()
+    if (this.role.isBeingSet && this.isReady) this.role.isBeingSet = this.isInTransaction
     this.#outbox.sendNext()
+  }
+
+  #onReported({ parameterName, parameterValue }: ParameterStatusMessage): void {
+    const change = this.role.report(parameterName, parameterValue, this.#isUsed)
+    if (change !== undefined) this.#options.onRole(change)
   }
 
   #onFailure(query: Runnable, error: Error, reject: (error: Error) => void): void {
@@ -236,14 +261,14 @@ export class Client {
     this.#settleFailure()
     if (this.#lost !== undefined) return
     this.#lost = error
-    this.#destroy()
+    this.#destroy(error)
     if (!this.#isClosing) this.#options.onLost(error)
     this.#outbox.refuseAll(error)
     endReadyWaits(this.#raw.connection)
   }
 
-  /** Without a goodbye: on a half-open socket `end()` would wait for ever. */
-  #destroy(): void {
-    this.#raw.connection.stream.destroy()
+  /** Without a goodbye: on a half-open socket `end()` would wait for ever. What runs is told why. */
+  #destroy(reason?: unknown): void {
+    this.#raw.connection.stream.destroy(reason instanceof Error ? reason : undefined)
   }
 }

@@ -24,9 +24,17 @@ export class SessionClient extends pg.Client {
   }
 }
 
+/** Silence after which the kernel asks whether the peer is there; its own default is two hours. */
+const KEEPALIVE_MS = 10_000
+
 /** What `pg.Client` is given: the URL, `connect_args` untouched, and TCP keepalive unless they say otherwise. */
 export function clientConfig(url: string, options: EngineOptions): ClientConfig {
-  return { keepAlive: true, ...options.connect_args, connectionString: url }
+  return {
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_MS,
+    ...options.connect_args,
+    connectionString: url
+  }
 }
 
 export function sessionParameters(options: EngineOptions): SessionParameters {

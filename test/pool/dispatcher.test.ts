@@ -141,7 +141,7 @@ t.test('serving when nobody waits opens nothing', async t => {
 })
 
 t.test('a waiter that leaves is out of the queue before it knows', async t => {
-  const { arrive, clock, dispatcher, line } = build()
+  const { arrive, clock, line } = build()
   arrive()
   await settle()
   const waiter = arrive({ within: 100 })
@@ -153,7 +153,7 @@ t.test('a waiter that leaves is out of the queue before it knows', async t => {
 t.test(
   'P53 X16: the failure of a connect is the first waiter’s, its place the next one’s',
   async t => {
-    const { arrive, counters, dispatcher, line, invalidated, server } = build()
+    const { arrive, counters, line, invalidated, server } = build()
     const error = loginRefused()
     server.script(error, 'ok')
     const [first, second] = [arrive(), arrive()]
@@ -167,7 +167,7 @@ t.test(
 )
 
 t.test('a replacement is nobody’s, whether it fails or not', async t => {
-  const { arrive, dispatcher, line, inventory, server } = build()
+  const { arrive, line, inventory, server } = build()
   server.script('hang', 'ok')
   inventory.open(true)
   const waiter = arrive()
