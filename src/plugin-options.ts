@@ -16,12 +16,23 @@ export interface DbPluginOptions {
   isDisconnect?: IsDisconnect
   /** Answer database failures with RFC 9457 problems, whatever the error handler sends. Default: false. */
   problemJson?: boolean
+  /** Boot only when the database answers; else the app boots while it is away, and requests wait for it. Default: false. */
+  requireDatabase?: boolean
 }
 
-const KNOWN = new Set(['url', 'engineOptions', 'name', 'env', 'isDisconnect', 'problemJson'])
+const KNOWN = new Set([
+  'url',
+  'engineOptions',
+  'name',
+  'env',
+  'isDisconnect',
+  'problemJson',
+  'requireDatabase'
+])
+const FLAGS = new Set(['problemJson', 'requireDatabase'])
 /** Fastify's own options of `register()`. */
 const OF_FASTIFY = new Set(['prefix', 'logLevel', 'logSerializers'])
-const NOT_SUPPORTED_YET = new Set(['requireDatabase', 'onAbort'])
+const NOT_SUPPORTED_YET = new Set(['onAbort'])
 
 /** What is wrong with the options themselves; their contents are {@link readSettings}'s to judge. */
 export function pluginOptionFaults(options: object): string[] {
@@ -29,8 +40,8 @@ export function pluginOptionFaults(options: object): string[] {
     if (key === 'isDisconnect' && value !== undefined && typeof value !== 'function') {
       return [`isDisconnect: expected a function, got ${describeValue(value)}`]
     }
-    if (key === 'problemJson' && value !== undefined && typeof value !== 'boolean') {
-      return [`problemJson: expected true or false, got ${describeValue(value)}`]
+    if (FLAGS.has(key) && value !== undefined && typeof value !== 'boolean') {
+      return [`${key}: expected true or false, got ${describeValue(value)}`]
     }
     if (KNOWN.has(key) || OF_FASTIFY.has(key)) return []
     if (NOT_SUPPORTED_YET.has(key)) return [`${key}: not supported yet (from the plugin's options)`]

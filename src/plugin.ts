@@ -35,11 +35,22 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   // Which of several databases it is about, is on every line.
   const log = name === undefined ? app.log : app.log.child({ database: name })
   const engine = new Engine({ settings: readSettings(options), log, name, isDisconnect })
+  if (options.requireDatabase) await assertAnswers(engine)
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)
   // Fastify waits for the requests under way, and only then calls onClose: by then the time must be running.
   app.addHook('preClose', async () => engine.drain())
   app.addHook('onClose', () => engine.close())
+}
+
+/** @throws {UnavailableError | MisconfiguredError} it does not; nothing of the engine is left then */
+async function assertAnswers(engine: Engine): Promise<void> {
+  try {
+    await engine.ping()
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
 }
 
 /** The registry of this encapsulation context; the first one on the way down brings the hooks. */

@@ -28,8 +28,15 @@ t.test('C05 X28: an unknown option of the plugin is a fault that names the known
 })
 
 t.test('an option that is not honoured yet does not look as if it worked', async t => {
-  for (const key of ['requireDatabase', 'onAbort']) {
+  for (const key of ['onAbort']) {
     t.match(pluginOptionFaults({ [key]: false }), [new RegExp(`^${key}: not supported yet`)])
+  }
+})
+
+t.test('a flag that is neither true nor false is a fault', async t => {
+  for (const key of ['problemJson', 'requireDatabase']) {
+    t.strictSame(pluginOptionFaults({ [key]: false }), [])
+    t.match(pluginOptionFaults({ [key]: 'false' }), [`${key}: expected true or false, got "false"`])
   }
 })
 

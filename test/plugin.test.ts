@@ -160,6 +160,15 @@ t.test('a hook before ours may use the database', async t => {
   t.match(app.db.status(), { checkedOut: 0, counters: { checkouts: 1 } })
 })
 
+t.test('an app boots while the database is away, unless it insists on one', async t => {
+  const away = 'postgres://127.0.0.1:1/nobody'
+  const app = await buildApp(t, { url: away })
+  t.equal(app.db.status().connecting, 0)
+  await t.rejects(buildApp(t, { url: away, requireDatabase: true }), { code: 'FST_DB_UNAVAILABLE' })
+  const served = await buildApp(t, { url: postgres.url, requireDatabase: true })
+  t.match(served.db.status(), { state: 'up', checkedOut: 0 })
+})
+
 t.test('the headers survive a custom error handler and a wrapped error', async t => {
   const engineOptions = { recovery_timeout: 0 }
   const app = await buildApp(t, { url: 'postgres://127.0.0.1:1/nobody', engineOptions }, app => {
