@@ -20,7 +20,6 @@ import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
 import { capacityOf } from './pool/capacity.js'
 import type { PoolStatus } from './pool/contract.js'
-import { HalfOpenWatch } from './pool/half-open.js'
 import { Pool } from './pool/pool.js'
 import { poolHooks } from './pool-hooks.js'
 import { poolOptions } from './pool-options.js'
@@ -29,7 +28,7 @@ import type { Queryable, TransactionOptions } from './queryable.js'
 import { ReplayBudget } from './replay.js'
 import { Roles } from './roles.js'
 import type { Settings } from './settings.js'
-import { SideLook } from './side-look.js'
+import { watchOver } from './side-look.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
@@ -76,19 +75,12 @@ export class Engine implements Queryable {
     )
     echoPool(this.#emitter, options.echo_pool, log)
     const roles = new Roles()
-    this.#judge = createJudge(
-      isDisconnect,
-      error => log.warn({ err: error }, 'the isDisconnect hook failed'),
-      roles
-    )
+    const onHookError = (error: unknown) => log.warn({ err: error }, 'the isDisconnect hook failed')
+    this.#judge = createJudge(isDisconnect, onHookError, roles)
     const session = { config, parameters: sessionParameters(options), clock: systemClock }
-    const sideLook = new SideLook(session)
-    const watch = new HalfOpenWatch<Client>({
-      clock: systemClock,
-      timeout: options.half_open_timeout * SECOND,
-      look: silent => sideLook.look(silent),
-      invalidate: (error, generation) => this.#pool.invalidate(error, generation)
-    })
+    const watch = watchOver(session, options.half_open_timeout * SECOND, (error, generation) =>
+      this.#pool.invalidate(error, generation)
+    )
     this.#connector = new Connector({
       ...session,
       options,
@@ -104,8 +96,7 @@ export class Engine implements Queryable {
           roles.met(client.role)
           if (change === 'reader') this.#pool.invalidate(new NoMoreWritesError(), generation)
         })
-        client.role.settle()
-        roles.met(client.role)
+        roles.admit(client.role)
         watch.add(client, generation)
         return client
       },
@@ -113,14 +104,13 @@ export class Engine implements Queryable {
       Math.random,
       poolHooks(this.#emitter, this.#judge, log)
     )
-    const pooled = poolOptions(options)
     const doubt = new Doubt({
       pool: this.#pool,
       clock: systemClock,
       // Who does not want to wait for a server that is away still wants to ask one that is there.
       timeout: Math.max(options.recovery_timeout, options.pool_pre_ping_timeout) * SECOND
     })
-    this.#budget = new ReplayBudget(capacityOf(pooled).limit)
+    this.#budget = new ReplayBudget(capacityOf(poolOptions(options)).limit)
     this.#connectionHost = {
       pool: this.#pool,
       budget: this.#budget,

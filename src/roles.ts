@@ -10,6 +10,12 @@ import type { Verdict } from './disconnect.js'
 export class Roles {
   #hasMetWriter = false
 
+  /** A session is about to be lent for the first time. */
+  admit(role: ReportedRole): void {
+    role.settle()
+    this.met(role)
+  }
+
   /** A session was opened, or has changed its role. Where the server does not say, it is taken for a writer. */
   met({ wasWriter }: ReportedRole): void {
     if (wasWriter !== false) this.#hasMetWriter = true

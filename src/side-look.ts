@@ -8,7 +8,7 @@ import { SideConnection } from './client/side-connection.js'
 import type { Clock } from './clock.js'
 import { isPeerGone } from './disconnect.js'
 import { afterLoopTime } from './loop-time.js'
-import type { Finding, SilentClient } from './pool/half-open.js'
+import { type Finding, HalfOpenWatch, type SilentClient } from './pool/half-open.js'
 
 export interface SideLookParts {
   readonly config: ClientConfig
@@ -87,6 +87,17 @@ export class SideLook {
       void client?.close()
     }
   }
+}
+
+/** Watches clients, and looks from the side where they are silent; `timeout` in milliseconds. */
+export function watchOver(
+  parts: SideLookParts,
+  timeout: number,
+  invalidate: (error: unknown, generation: number) => void
+): HalfOpenWatch<Client> {
+  const sideLook = new SideLook(parts)
+  const look = (silent: readonly SilentClient<Client>[]) => sideLook.look(silent)
+  return new HalfOpenWatch<Client>({ clock: parts.clock, timeout, look, invalidate })
 }
 
 async function ask(

@@ -29,6 +29,7 @@ export class Client {
   #lost: unknown
   #isClosing = false
   #isUsed = false
+  #isInOtherHands = false
   /** Rejects what was answered with an error; due when the server is ready again. */
   #pendingFailure: (() => void) | undefined
 
@@ -66,10 +67,9 @@ export class Client {
   get isWaiting(): boolean {
     return !this.isReady
   }
-
   /** Somebody may send something past us. */
   get isUsed(): boolean {
-    return this.#isUsed
+    return this.#isInOtherHands
   }
 
   /** The server process, as `pg_stat_activity` and CancelRequest know it. */
@@ -90,6 +90,7 @@ export class Client {
   /** The `pg.Client`, to be used: whatever is done to it is undone at the next reset. */
   expose(): SessionClient {
     this.#isUsed = true
+    this.#isInOtherHands = true
     this.#options.onSend()
     return this.#raw
   }
@@ -112,13 +113,15 @@ export class Client {
         onAnswered?.()
         resolve(result as Result)
       }
-      this.submit(query)
+      this.#isUsed = true
+      this.#send(query)
     })
   }
 
   /** Sends a query of a library's own making, after the statements before it. */
   submit(submission: Submission): void {
     this.#isUsed = true
+    this.#isInOtherHands = true
     this.#send(submission)
   }
 
@@ -177,12 +180,16 @@ export class Client {
     const statements = resetStatements(this.#options.resetMode, isInTransaction, this.#isUsed)
     const listening = this.#options.beforeReset(this.#raw, isInTransaction)
     if (listening === undefined && statements.length === 0 && this.isReady) {
-      this.#isUsed = false
+      this.#onReset()
       return undefined
     }
-    return resetSession(this, this.#options.clock, statements, listening).then(() => {
-      this.#isUsed = false
-    })
+    const resetting = resetSession(this, this.#options.clock, statements, listening)
+    return resetting.then(() => this.#onReset())
+  }
+
+  #onReset(): void {
+    this.#isUsed = false
+    this.#isInOtherHands = false
   }
 
   isOver(submission: Submission): boolean {
@@ -231,7 +238,7 @@ export class Client {
   }
 
   #onReported({ parameterName, parameterValue }: ParameterStatusMessage): void {
-    const change = this.role.report(parameterName, parameterValue, this.#isUsed)
+    const change = this.role.report(parameterName, parameterValue, this.#isInOtherHands)
     if (change !== undefined) this.#options.onRole(change)
   }
 
