@@ -6,20 +6,20 @@ import { clientSource } from './client-source.js'
 import { systemClock, type Timer } from './clock.js'
 import { Connection } from './connection.js'
 import type { ConnectionHost } from './connection-host.js'
-import { type ConnectFailure, Connector } from './connector.js'
+import { Connector } from './connector.js'
 import { NoMoreWritesError } from './disconnect.js'
 import { Doubt } from './doubt.js'
 import { echoPool } from './echo-pool.js'
+import type { EngineParts, EngineStatus } from './engine-parts.js'
 import { EngineClosedError, EngineError } from './errors.js'
 import { Emitter, type EventName, type Listener } from './events.js'
 import { recordStatement } from './failed-statement.js'
-import { createJudge, type IsDisconnect, type Judge } from './judge.js'
+import { createJudge, type Judge } from './judge.js'
 import { LeakWatch } from './leak-watch.js'
 import { Ledger } from './ledger.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
 import { capacityOf } from './pool/capacity.js'
-import type { PoolStatus } from './pool/contract.js'
 import { HalfOpenWatch } from './pool/half-open.js'
 import { Pool } from './pool/pool.js'
 import { poolHooks } from './pool-hooks.js'
@@ -28,25 +28,12 @@ import { QueryRecorder } from './query-record.js'
 import type { Queryable, TransactionOptions } from './queryable.js'
 import { ReplayBudget } from './replay.js'
 import { Roles } from './roles.js'
-import type { Settings } from './settings.js'
 import { SideLook } from './side-look.js'
+import type { Deadline } from './stop-sign.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
-export interface EngineParts {
-  readonly settings: Settings
-  readonly log: EngineLogger
-  /** The name it was registered under; none for the default database. */
-  readonly name?: string | undefined
-  readonly isDisconnect?: IsDisconnect | undefined
-}
-
-export interface EngineStatus extends PoolStatus {
-  /** Why the database could not be reached when that failed last. */
-  readonly lastError: ConnectFailure | undefined
-  /** Statements and transactions that were run again, unseen, since the start. */
-  readonly replays: number
-}
+export type { EngineParts, EngineStatus }
 
 const SECOND = 1000
 
@@ -65,7 +52,7 @@ export class Engine implements Queryable {
   readonly #connectionHost: ConnectionHost
 
   /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
-  constructor({ settings, log, name, isDisconnect }: EngineParts) {
+  constructor({ settings, log, name, isDisconnect, onAbort }: EngineParts) {
     const options = settings.engineOptions
     const config = clientConfig(settings.url, options)
     assertConnectable(config, name)
@@ -137,6 +124,8 @@ export class Engine implements Queryable {
         if (error instanceof EngineError) return translated
         return this.#emitter.handleError({ ...context, original: error, error: translated })
       },
+      onAbort: onAbort ?? 'cancel-reads',
+      now: () => systemClock.now(),
       setTimer: (ms, fn) => systemClock.setTimer(ms, fn, { background: true })
     }
   }
@@ -176,15 +165,16 @@ export class Engine implements Queryable {
    * @throws the signal's reason
    */
   async connect({ signal }: { signal?: AbortSignal } = {}): Promise<Connection> {
-    return this.connection(new Ledger(), false).open({ signal })
+    return this.connection(new Ledger(), false).open(signal)
   }
 
   /** A connection that takes a client only when it is used; the plugin makes `req.db` of it. */
-  connection(ledger: Ledger, isRequest: boolean, isReadOnly = false): Connection {
+  connection(ledger: Ledger, isRequest: boolean, isReadOnly = false, deadline?: Deadline) {
     const { echo, record_queries } = this.#options
     const isRecorded = echo !== false || record_queries
     const recorder = isRecorded ? new QueryRecorder(this.#options, this.#log) : undefined
-    return new Connection(this.#connectionHost, { ledger, isRequest, isReadOnly, recorder })
+    const parts = { ledger, isRequest, isReadOnly, deadline, recorder }
+    return new Connection(this.#connectionHost, parts)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { describeValue, type Environment } from './env.js'
 import type { IsDisconnect } from './judge.js'
+import { ON_ABORT, type OnAbort } from './on-abort.js'
 import type { EngineOptionsInput } from './options.js'
 
 /** What `app.register(dbPlugin, options)` takes. Explicit options win over the environment, key by key. */
@@ -16,12 +17,22 @@ export interface DbPluginOptions {
   isDisconnect?: IsDisconnect
   /** Answer database failures with RFC 9457 problems, whatever the error handler sends. Default: false. */
   problemJson?: boolean
+  /** What becomes of a request's statements when its HTTP client has left. Default: `cancel-reads`. */
+  onAbort?: OnAbort
 }
 
-const KNOWN = new Set(['url', 'engineOptions', 'name', 'env', 'isDisconnect', 'problemJson'])
+const KNOWN = new Set([
+  'url',
+  'engineOptions',
+  'name',
+  'env',
+  'isDisconnect',
+  'problemJson',
+  'onAbort'
+])
 /** Fastify's own options of `register()`. */
 const OF_FASTIFY = new Set(['prefix', 'logLevel', 'logSerializers'])
-const NOT_SUPPORTED_YET = new Set(['requireDatabase', 'onAbort'])
+const NOT_SUPPORTED_YET = new Set(['requireDatabase'])
 
 /** What is wrong with the options themselves; their contents are {@link readSettings}'s to judge. */
 export function pluginOptionFaults(options: object): string[] {
@@ -31,6 +42,10 @@ export function pluginOptionFaults(options: object): string[] {
     }
     if (key === 'problemJson' && value !== undefined && typeof value !== 'boolean') {
       return [`problemJson: expected true or false, got ${describeValue(value)}`]
+    }
+    if (key === 'onAbort' && value !== undefined && !ON_ABORT.includes(value)) {
+      const expected = ON_ABORT.map(policy => JSON.stringify(policy)).join(' or ')
+      return [`onAbort: expected ${expected}, got ${describeValue(value)}`]
     }
     if (KNOWN.has(key) || OF_FASTIFY.has(key)) return []
     if (NOT_SUPPORTED_YET.has(key)) return [`${key}: not supported yet (from the plugin's options)`]
