@@ -80,6 +80,16 @@ export class Account {
     return this.#state === 'sent' || this.#state === 'committing'
   }
 
+  /** A COMMIT was written and not answered: to cancel it would leave a commit that is not replicated. */
+  get isCommitting(): boolean {
+    return this.#state === 'committing'
+  }
+
+  /** Something that has an effect is under way, or may be. */
+  get isWriting(): boolean {
+    return this.#state !== 'quiet' || this.#isUntracked
+  }
+
   /** Somebody else had the client, or a script ran: what we know of its transactions may be about others. */
   get isUntracked(): boolean {
     return this.#isUntracked

@@ -1,14 +1,18 @@
 import type { Doubt } from './doubt.js'
 import type { Ledger } from './ledger.js'
+import type { OnAbort } from './on-abort.js'
 import type { QueryRecorder } from './query-record.js'
 import type { ReplayBudget } from './replay.js'
 import type { SessionHost } from './session-host.js'
+import type { Deadline } from './stop-sign.js'
 
 /** What a connection needs of the engine it belongs to. */
 export interface ConnectionHost extends SessionHost {
   readonly budget: ReplayBudget
   /** None where `resolve_doubt` is off, or the server does not let us ask. */
   doubt(): Doubt | undefined
+  /** What becomes of a request that is not safe, when its client has left. */
+  readonly onAbort: OnAbort
   onReplay(statement: string | undefined, error: unknown): void
   pause(ms: number): Promise<void>
 }
@@ -19,6 +23,7 @@ export interface ConnectionParts {
   readonly isRequest: boolean
   /** Statements outside of a transaction are run READ ONLY. */
   readonly isReadOnly?: boolean
+  readonly deadline?: Deadline | undefined
   /** For engines whose statements are recorded or logged. */
   readonly recorder?: QueryRecorder | undefined
 }

@@ -3,12 +3,13 @@ import type { Account } from './account.js'
 import type { ConnectionHost, ConnectionParts } from './connection-host.js'
 import { Delivery } from './delivery.js'
 import { type Outcome, TransactionStateError } from './errors.js'
-import type { CheckoutRequest } from './pool/checkout.js'
+import { mayFinish } from './on-abort.js'
 import type { RecordedQuery } from './query-record.js'
 import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
 import { Session } from './session.js'
 import { StatementRunner } from './statement-runner.js'
 import { isSubmittable } from './submittable.js'
+import { assertSignal } from './time-limit.js'
 import { type Transaction, toConfig } from './transaction.js'
 import { Transactions } from './transactions.js'
 
@@ -18,6 +19,7 @@ import { Transactions } from './transactions.js'
  * with the first has been rolled back. SQLAlchemy's `Connection`.
  */
 export class Connection implements SessionQueryable, AsyncDisposable {
+  readonly #host: ConnectionHost
   readonly #parts: ConnectionParts
   readonly #account: Account
   readonly #session: Session
@@ -26,10 +28,11 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   readonly #transactions: Transactions
 
   constructor(host: ConnectionHost, parts: ConnectionParts) {
-    const { isReadOnly = false, ledger, recorder } = parts
+    const { deadline, isReadOnly = false, ledger, recorder } = parts
+    this.#host = host
     this.#parts = parts
     this.#account = ledger.open()
-    this.#session = new Session(host, ledger, this.#account)
+    this.#session = new Session(host, ledger, this.#account, deadline)
     this.#delivery = new Delivery({
       session: this.#session,
       account: this.#account,
@@ -145,8 +148,9 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   }
 
   /** Takes a client now instead of with the first statement. */
-  async open(request: CheckoutRequest): Promise<this> {
-    await this.#session.use(() => undefined, request)
+  async open(signal: AbortSignal | undefined): Promise<this> {
+    assertSignal(signal)
+    await this.#session.use(() => undefined, { signals: signal && [signal] })
     return this
   }
 
@@ -192,6 +196,23 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   /** Gives the client back for good, as soon as nothing runs on it, and refuses later statements. */
   end(): void {
     this.#session.end()
+  }
+
+  /** Something that has an effect is under way. */
+  get isWriting(): boolean {
+    return this.#account.isWriting
+  }
+
+  /**
+   * The HTTP client has left: what runs is cancelled and the rest refused, or, where the policy lets the request
+   * finish, it goes on, in bounded time. Returns whether it does.
+   */
+  abort(isSafe: boolean, isWriting: boolean): boolean {
+    if (mayFinish(this.#host.onAbort, isSafe, isWriting)) return this.#session.ending.linger()
+    // Nobody will commit it.
+    this.endRoute('ROLLBACK').catch(() => {})
+    this.#session.ending.abort()
+    return false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,9 @@
 import type { QueryResult } from 'pg'
 import type { Account } from './account.js'
 import { Attempt } from './attempt.js'
+import { runCancellable } from './cancellable.js'
 import type { Client } from './client/client.js'
 import { Exchange } from './client/exchange.js'
-import { ControlPart } from './client/parts.js'
 import { Script } from './client/script.js'
 import { Dispatch } from './dispatch.js'
 import type { Doubt } from './doubt.js'
@@ -18,6 +18,7 @@ import { runScript } from './run-script.js'
 import type { Session } from './session.js'
 import type { Probe } from './session-host.js'
 import { statementKind } from './statement-kind.js'
+import { beginning } from './statement-timeout.js'
 
 export interface DeliveryParts {
   readonly session: Session
@@ -48,7 +49,12 @@ export class Delivery {
     this.#parts = parts
     this.#inquiry = new Inquiry(account, doubt)
     this.#replay = new Replay(parts)
-    this.#dispatch = new Dispatch({ account, inquiry: this.#inquiry, replay: this.#replay })
+    this.#dispatch = new Dispatch({
+      account,
+      inquiry: this.#inquiry,
+      replay: this.#replay,
+      timeLeft: () => parts.session.stop.timeLeft
+    })
   }
 
   /** @throws the error as the application is to see it */
@@ -78,7 +84,7 @@ export class Delivery {
   }
 
   /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
-  deliverScript(text: string): Promise<QueryResult> {
+  deliverScript(text: string, signals: readonly AbortSignal[] | undefined): Promise<QueryResult> {
     const { account, session } = this.#parts
     const { transaction } = this
     const started = account.start()
@@ -93,9 +99,12 @@ export class Delivery {
         account.written('untracked', client.isInTransaction)
       }
       const script = new Script(text, written, refusal)
-      return runScript(client, script, transaction && (error => session.giveUp(error)))
+      const runIt = (one: Script) => runCancellable(client, one, signals, account)
+      const onEnded = transaction && ((error: Error) => session.giveUp(error))
+      return runScript(client, script, onEnded, runIt)
     }
-    return this.#inTurn(carried => session.use(client => run(client, carried), { statement: text }))
+    const use = { statement: text, signals }
+    return this.#inTurn(carried => session.use(client => run(client, carried), use))
   }
 
   async #untilSettled<Result>(
@@ -116,7 +125,8 @@ export class Delivery {
       }
       if (showsLife(job, attempt)) verification ??= new Verification()
       try {
-        const result = await session.attempt(send, { isReadOnly, verification })
+        const use = { isReadOnly, verification, signals: job.signals }
+        const result = await session.attempt(send, use)
         budget.succeeded()
         return result
       } catch (failure) {
@@ -150,7 +160,8 @@ export class Delivery {
   async #beginAlone(client: Client, carried: OpenTransaction | undefined): Promise<void> {
     this.#parts.session.assertNothingPending()
     if (carried === undefined) return
-    const begin = new Exchange([new ControlPart(carried.begin)], () => {})
+    const parts = beginning(carried.begin, this.#parts.session.stop.timeLeft)
+    const begin = new Exchange(parts, () => {})
     await client.run(begin, () => carried.answered(client.isInTransaction))
   }
 }

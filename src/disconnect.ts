@@ -58,6 +58,15 @@ export class NoMoreWritesError extends Error {
   }
 }
 
+/** A statement could not be cancelled in time, or nobody knows what else would be. That client is given up, no other. */
+export class CancelError extends Error {
+  override readonly name = 'CancelError'
+
+  constructor(cause: unknown) {
+    super('A statement could not be cancelled', { cause })
+  }
+}
+
 const STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
 const CONTENTION: Verdict = { failure: 'contention', scope: 'none' }
 const READ_ONLY: Verdict = { failure: 'read_only', scope: 'generation' }
@@ -167,7 +176,7 @@ export function exemptError(error: unknown): void {
 
 /** Decides what an error means: what failed, and which clients it costs. */
 export function classify(error: unknown, phase: Phase): Verdict {
-  if (error instanceof PingTimeoutError) return LOST_CLIENT
+  if (error instanceof PingTimeoutError || error instanceof CancelError) return LOST_CLIENT
   if (error instanceof SilenceError) return error.scope === 'client' ? LOST_CLIENT : LOST_GENERATION
   if (error instanceof Error && exempt.has(error)) return STATEMENT
   const verdict = bySource(error)

@@ -1,5 +1,6 @@
 import type { Account } from './account.js'
 import type { Attempt } from './attempt.js'
+import { runCancellable } from './cancellable.js'
 import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
@@ -9,11 +10,14 @@ import type { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { Replay } from './replay.js'
+import { beginning, unlimited } from './statement-timeout.js'
 
 export interface DispatchParts {
   readonly account: Account
   readonly inquiry: Inquiry
   readonly replay: Replay
+  /** Milliseconds until the request's time is up, if it is limited. */
+  timeLeft(): number | undefined
 }
 
 /** Writes one try of a job to a client, with what is to ride with it, and enters in the account what becomes of it. */
@@ -48,7 +52,7 @@ export class Dispatch {
     attempt.exchange = new Exchange(attempt.parts, onSubmitted, refusal)
     attempt.exchange.isProbing = attempt.probe !== undefined
     try {
-      await client.run(attempt.exchange, error => {
+      await runCancellable(client, attempt.exchange, job.signals, account, error => {
         attempt.isUnanswered = false
         carried?.answered(client.isInTransaction)
         // A result that cannot be read was executed all the same.
@@ -70,13 +74,17 @@ export class Dispatch {
     carried: OpenTransaction | undefined,
     isBlock: boolean
   ): Part[] {
+    const timeLeft = this.#parts.timeLeft()
     const parts = job.parts()
-    if (carried) parts.unshift(new ControlPart(carried.begin))
+    if (carried) parts.unshift(...beginning(carried.begin, timeLeft))
     const isInTransaction = carried !== undefined || client.isInTransaction
     if (this.#parts.inquiry.isNeeded(client, job, isInTransaction))
       parts.push(new EvidencePart(client.server))
-    if (isBlock && job.block) parts.unshift(new ControlPart(job.block))
-    if (isBlock) parts.push(new ControlPart('COMMIT'))
+    if (isBlock && job.block) parts.unshift(...beginning(job.block, timeLeft))
+    if (isBlock) parts.push(...unlimited(timeLeft), new ControlPart('COMMIT'))
+    // In a failed transaction it would be refused, and have COMMIT skipped.
+    if (job.effect === 'commit' && client.raw.getTransactionStatus() === 'T')
+      parts.unshift(...unlimited(timeLeft))
     return parts
   }
 }

@@ -1,51 +1,36 @@
 import type { Pool as PgPool, QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
-import { assertConnectable, clientConfig, sessionParameters } from './client/config.js'
+import { assertConnectable, clientConfig } from './client/config.js'
 import { pgPool } from './client/pg-pool.js'
 import { clientSource } from './client-source.js'
 import { systemClock, type Timer } from './clock.js'
 import { Connection } from './connection.js'
 import type { ConnectionHost } from './connection-host.js'
-import { type ConnectFailure, Connector } from './connector.js'
-import { NoMoreWritesError } from './disconnect.js'
+import type { Connector } from './connector.js'
 import { Doubt } from './doubt.js'
 import { echoPool } from './echo-pool.js'
+import type { EngineParts, EngineStatus } from './engine-parts.js'
+import { openPool } from './engine-pool.js'
 import { EngineClosedError, EngineError } from './errors.js'
 import { Emitter, type EventName, type Listener } from './events.js'
 import { recordStatement } from './failed-statement.js'
-import { createJudge, type IsDisconnect, type Judge } from './judge.js'
+import { createJudge, type Judge } from './judge.js'
 import { LeakWatch } from './leak-watch.js'
 import { Ledger } from './ledger.js'
 import type { EngineLogger } from './logger.js'
 import type { EngineOptions } from './options.js'
 import { capacityOf } from './pool/capacity.js'
-import type { PoolStatus } from './pool/contract.js'
-import { Pool } from './pool/pool.js'
-import { poolHooks } from './pool-hooks.js'
+import type { Pool } from './pool/pool.js'
 import { poolOptions } from './pool-options.js'
 import { QueryRecorder } from './query-record.js'
 import type { Queryable, TransactionOptions } from './queryable.js'
 import { ReplayBudget } from './replay.js'
 import { Roles } from './roles.js'
-import type { Settings } from './settings.js'
-import { watchOver } from './side-look.js'
+import type { Deadline } from './stop-sign.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
-export interface EngineParts {
-  readonly settings: Settings
-  readonly log: EngineLogger
-  /** The name it was registered under; none for the default database. */
-  readonly name?: string | undefined
-  readonly isDisconnect?: IsDisconnect | undefined
-}
-
-export interface EngineStatus extends PoolStatus {
-  /** Why the database could not be reached when that failed last. */
-  readonly lastError: ConnectFailure | undefined
-  /** Statements and transactions that were run again, unseen, since the start. */
-  readonly replays: number
-}
+export type { EngineParts, EngineStatus }
 
 const SECOND = 1000
 
@@ -64,7 +49,7 @@ export class Engine implements Queryable {
   readonly #connectionHost: ConnectionHost
 
   /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
-  constructor({ settings, log, name, isDisconnect }: EngineParts) {
+  constructor({ settings, log, name, isDisconnect, onAbort }: EngineParts) {
     const options = settings.engineOptions
     const config = clientConfig(settings.url, options)
     assertConnectable(config, name)
@@ -77,33 +62,16 @@ export class Engine implements Queryable {
     const roles = new Roles()
     const onHookError = (error: unknown) => log.warn({ err: error }, 'the isDisconnect hook failed')
     this.#judge = createJudge(isDisconnect, onHookError, roles)
-    const session = { config, parameters: sessionParameters(options), clock: systemClock }
-    const watch = watchOver(session, options.half_open_timeout * SECOND, (error, generation) =>
-      this.#pool.invalidate(error, generation)
-    )
-    this.#connector = new Connector({
-      ...session,
+    const { connector, pool } = openPool({
+      config,
       options,
       emitter: this.#emitter,
-      log,
-      onSend: () => watch.arm()
+      judge: this.#judge,
+      roles,
+      log
     })
-    this.#pool = new Pool<Client>(
-      poolOptions(options),
-      async (onLost, signal) => {
-        const { generation } = this.#pool
-        const client = await this.#connector.connect(onLost, signal, change => {
-          roles.met(client.role)
-          if (change === 'reader') this.#pool.invalidate(new NoMoreWritesError(), generation)
-        })
-        roles.admit(client.role)
-        watch.add(client, generation)
-        return client
-      },
-      systemClock,
-      Math.random,
-      poolHooks(this.#emitter, this.#judge, log)
-    )
+    this.#connector = connector
+    this.#pool = pool
     const doubt = new Doubt({
       pool: this.#pool,
       clock: systemClock,
@@ -127,6 +95,8 @@ export class Engine implements Queryable {
         if (error instanceof EngineError) return translated
         return this.#emitter.handleError({ ...context, original: error, error: translated })
       },
+      onAbort: onAbort ?? 'cancel-reads',
+      now: () => systemClock.now(),
       setTimer: (ms, fn) => systemClock.setTimer(ms, fn, { background: true })
     }
   }
@@ -166,15 +136,16 @@ export class Engine implements Queryable {
    * @throws the signal's reason
    */
   async connect({ signal }: { signal?: AbortSignal } = {}): Promise<Connection> {
-    return this.connection(new Ledger(), false).open({ signal })
+    return this.connection(new Ledger(), false).open(signal)
   }
 
   /** A connection that takes a client only when it is used; the plugin makes `req.db` of it. */
-  connection(ledger: Ledger, isRequest: boolean, isReadOnly = false): Connection {
+  connection(ledger: Ledger, isRequest: boolean, isReadOnly = false, deadline?: Deadline) {
     const { echo, record_queries } = this.#options
     const isRecorded = echo !== false || record_queries
     const recorder = isRecorded ? new QueryRecorder(this.#options, this.#log) : undefined
-    return new Connection(this.#connectionHost, { ledger, isRequest, isReadOnly, recorder })
+    const parts = { ledger, isRequest, isReadOnly, deadline, recorder }
+    return new Connection(this.#connectionHost, parts)
   }
 
   /**

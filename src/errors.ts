@@ -185,6 +185,27 @@ export class ConnectionClosedError extends EngineError {
   }
 }
 
+/** The HTTP client left before it was answered: what its request still ran or waited for was called off. */
+export class ClientGoneError extends EngineError {
+  readonly code = 'FST_DB_CLIENT_GONE'
+  /** Nobody is there to see it; log lines do (nginx's "client closed request"). */
+  readonly statusCode = 499
+
+  constructor(options: EngineErrorOptions = {}) {
+    super('The client left before its request was answered', options)
+  }
+}
+
+/** The time limit of the request, or of the statement, passed: `config.db.timeout`, `handlerTimeout`, `timeout`. */
+export class DeadlineError extends EngineError {
+  readonly code = 'FST_DB_DEADLINE'
+  readonly statusCode = 503
+
+  constructor(options: EngineErrorOptions = {}) {
+    super('The database did not answer within the time limit of the request', options)
+  }
+}
+
 /** The engine is closed, or closing: `app.close()` was called. */
 export class EngineClosedError extends EngineError {
   readonly code = 'FST_DB_ENGINE_CLOSED'

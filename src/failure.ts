@@ -6,6 +6,9 @@ export interface ErrorContext {
   readonly statement: string | undefined
 }
 
+/** An error that says nothing about the session or the server. */
+export const OF_STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
+
 /** An error on its way to the application, and what is made of it. */
 export class Failure {
   readonly error: unknown

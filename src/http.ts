@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http'
-import { EngineError } from './errors.js'
+import { DeadlineError, EngineError } from './errors.js'
 import { type Ledger, ledgerOf } from './ledger.js'
 
 /** Methods that ask for no effect, RFC 9110 §9.2.1: repeating them is always allowed. */
-const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** How deep an error of ours may be wrapped by libraries and still be found. */
 const MAX_CAUSES = 10
@@ -33,6 +33,10 @@ export interface Problem {
   readonly outcome?: string
   readonly retryable?: boolean
   readonly retry_after?: number
+}
+
+export function isSafe(method: string): boolean {
+  return SAFE_METHODS.has(method)
 }
 
 /** The engine's error in a chain of causes, since libraries wrap what they are thrown. */
@@ -89,10 +93,12 @@ function unknownProblem(error: unknown): Problem {
  * anything twice. What the engine's own methods (`app.db`) did for this request no ledger of the request has seen.
  */
 function mayRepeat(error: EngineError, request: FailedRequest): boolean {
+  // It would not take less time.
+  if (error instanceof DeadlineError) return false
   if (request.isIdempotent) return true
   const ledger = ledgerOf(error)
   if (request.ledger?.permitsRepeat === false) return false
-  if (ledger === undefined || ledger !== request.ledger) return SAFE_METHODS.has(request.method)
+  if (ledger === undefined || ledger !== request.ledger) return isSafe(request.method)
   return error.retryable
 }
 

@@ -17,6 +17,8 @@ export interface Job<Result> {
   readonly endsTransaction?: boolean
   /** It is part of a transaction that the application began READ ONLY itself. */
   readonly isReadOnlyByHand?: boolean
+  /** Any of these has it called off, or cancelled. */
+  readonly signals?: readonly AbortSignal[] | undefined
   /** Fresh parts for each try. */
   parts(): Part[]
   /** Also called when only the answer to COMMIT is missing, and it is known to have been committed. */

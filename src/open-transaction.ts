@@ -4,6 +4,8 @@ import { TransactionStateError } from './errors.js'
 export class OpenTransaction {
   readonly begin: string
   readonly isReadOnly: boolean
+  /** Has its statements cancelled. */
+  readonly signal: AbortSignal | undefined
   /** The server has said that it is in it. */
   isBegun = false
   /** The server has refused BEGIN: nothing that was meant to be part of it may run by itself. */
@@ -14,9 +16,10 @@ export class OpenTransaction {
   #onQuiet: (() => void)[] = []
   #claim: { over: Promise<void>; end: () => void } | undefined
 
-  constructor(begin: string, isReadOnly: boolean) {
+  constructor(begin: string, isReadOnly: boolean, signal?: AbortSignal) {
     this.begin = begin
     this.isReadOnly = isReadOnly
+    this.signal = signal
   }
 
   /** Runs work that is to carry BEGIN if it is the first, and after whatever begins it if it is not. */

@@ -1,5 +1,6 @@
 import { describeValue, type Environment } from './env.js'
 import type { IsDisconnect } from './judge.js'
+import { ON_ABORT, type OnAbort } from './on-abort.js'
 import type { EngineOptionsInput } from './options.js'
 
 /** What `app.register(dbPlugin, options)` takes. Explicit options win over the environment, key by key. */
@@ -18,6 +19,8 @@ export interface DbPluginOptions {
   problemJson?: boolean
   /** Boot only when the database answers; else the app boots while it is away, and requests wait for it. Default: false. */
   requireDatabase?: boolean
+  /** What becomes of a request's statements when its HTTP client has left. Default: `cancel-reads`. */
+  onAbort?: OnAbort
 }
 
 const KNOWN = new Set([
@@ -27,12 +30,12 @@ const KNOWN = new Set([
   'env',
   'isDisconnect',
   'problemJson',
-  'requireDatabase'
+  'requireDatabase',
+  'onAbort'
 ])
 const FLAGS = new Set(['problemJson', 'requireDatabase'])
 /** Fastify's own options of `register()`. */
 const OF_FASTIFY = new Set(['prefix', 'logLevel', 'logSerializers'])
-const NOT_SUPPORTED_YET = new Set(['onAbort'])
 
 /** What is wrong with the options themselves; their contents are {@link readSettings}'s to judge. */
 export function pluginOptionFaults(options: object): string[] {
@@ -43,8 +46,11 @@ export function pluginOptionFaults(options: object): string[] {
     if (FLAGS.has(key) && value !== undefined && typeof value !== 'boolean') {
       return [`${key}: expected true or false, got ${describeValue(value)}`]
     }
+    if (key === 'onAbort' && value !== undefined && !ON_ABORT.includes(value)) {
+      const expected = ON_ABORT.map(policy => JSON.stringify(policy)).join(' or ')
+      return [`onAbort: expected ${expected}, got ${describeValue(value)}`]
+    }
     if (KNOWN.has(key) || OF_FASTIFY.has(key)) return []
-    if (NOT_SUPPORTED_YET.has(key)) return [`${key}: not supported yet (from the plugin's options)`]
     const known = [...KNOWN].join(', ')
     return [`${key}: unknown option (from the plugin's options); known are ${known}`]
   })

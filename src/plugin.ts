@@ -8,6 +8,7 @@ import {
   kHeaders,
   kReply,
   kScope,
+  kStartedAt,
   kThrown,
   onError,
   onRequest,
@@ -26,7 +27,7 @@ interface WithRegistry {
 }
 
 const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
-  const { name, isDisconnect } = options
+  const { name, isDisconnect, onAbort } = options
   const faults = pluginOptionFaults(options)
   if (faults.length > 0) throw invalidOptions(databaseSubject(name), faults)
 
@@ -34,7 +35,8 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   registry.assertFree(name)
   // Which of several databases it is about, is on every line.
   const log = name === undefined ? app.log : app.log.child({ database: name })
-  const engine = new Engine({ settings: readSettings(options), log, name, isDisconnect })
+  const settings = readSettings(options)
+  const engine = new Engine({ settings, log, name, isDisconnect, onAbort })
   if (options.requireDatabase) await assertAnswers(engine)
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)
@@ -65,7 +67,8 @@ function ownRegistry(app: FastifyInstance & WithRegistry): Registry {
 }
 
 function addRequests(app: FastifyInstance): void {
-  for (const key of [kScope, kReply, kFailure, kThrown, kHeaders]) app.decorateRequest(key, null)
+  for (const key of [kScope, kReply, kFailure, kThrown, kHeaders, kStartedAt])
+    app.decorateRequest(key, null)
   app.decorateRequest('db', {
     getter() {
       const { [kRegistry]: registry } = this.server as WithRegistry

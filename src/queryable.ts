@@ -14,6 +14,13 @@ export interface StatementConfig extends QueryConfig {
    * round trip. Default: what the route's `config.db.readOnly` says.
    */
   readonly readOnly?: boolean
+  /**
+   * Cancels the statement on the server, or calls off its wait for a client; it rejects with the signal's reason. A
+   * COMMIT is not cancelled.
+   */
+  readonly signal?: AbortSignal
+  /** Seconds after which it is cancelled, waiting included; it rejects with {@link DeadlineError}. Default: none. */
+  readonly timeout?: number
 }
 
 /** What runs statements: an engine, a connection, a transaction. The overloads are `pg`'s. */
@@ -59,4 +66,9 @@ export interface TransactionOptions {
    * What `fn` does besides its statements is then done again too. Outermost transactions only. Default: 0.
    */
   readonly retries?: number
+  /**
+   * Cancels the statement that runs, and refuses later ones; the transaction is rolled back and rejects with the
+   * signal's reason. Once COMMIT is sent, it is too late.
+   */
+  readonly signal?: AbortSignal
 }

@@ -66,7 +66,7 @@ export class Replay {
   /** Takes one from the budget, if it may: only for what is known to have had no effect, where the session had no state of its own. */
   take<Result>(failure: unknown, job: Job<Result>, attempt: Attempt): boolean {
     const { account, budget, onReplay, session } = this.#parts
-    if (!(failure instanceof Failure) || !failure.isDisconnect || session.isEnded) return false
+    if (!(failure instanceof Failure) || !failure.isDisconnect || session.stop.isSet) return false
     if (this.#tainted?.client === attempt.client && this.#tainted?.by !== attempt) return false
     if (account.isInDoubt) return false
     const isFirst = attempt.carried?.isBegun === false

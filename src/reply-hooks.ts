@@ -1,17 +1,19 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { systemClock } from './clock.js'
 import type { EngineError } from './errors.js'
 import { heldBack, heldBackWeb } from './held-back.js'
-import { failureReply, findEngineError, toProblem } from './http.js'
+import { failureReply, findEngineError, isSafe, toProblem } from './http.js'
 import { replyBody } from './reply-body.js'
 import { RequestScope } from './request-scope.js'
-import { routeTransaction } from './route-config.js'
+import { requestLimit, routeTransaction } from './route-config.js'
 
 export const kScope = Symbol('fastify-pg-engine.scope')
 export const kReply = Symbol('fastify-pg-engine.reply')
 export const kFailure = Symbol('fastify-pg-engine.failure')
 export const kHeaders = Symbol('fastify-pg-engine.headers')
 export const kThrown = Symbol('fastify-pg-engine.thrown')
+export const kStartedAt = Symbol('fastify-pg-engine.startedAt')
 
 /** What the hooks keep on a request. */
 export interface RequestState {
@@ -23,6 +25,8 @@ export interface RequestState {
   [kHeaders]: Readonly<Record<string, unknown>> | null
   /** What was thrown, whatever the application's error handler has made of it. */
   [kThrown]: Error | null
+  /** Clock reading at its arrival, for routes with a time limit. */
+  [kStartedAt]: number | null
 }
 
 function stateOf(request: FastifyRequest): RequestState {
@@ -33,19 +37,37 @@ export function scopeOf(request: FastifyRequest): RequestScope {
   const state = stateOf(request)
   const known = state[kScope]
   if (known !== null) return known
-  const scope = new RequestScope(request.routeOptions.config.db)
+  const scope = new RequestScope(request.routeOptions.config.db, {
+    isSafe: isSafe(request.method),
+    deadline: deadlineOf(request, state)
+  })
   state[kScope] = scope
   const reply = state[kReply]
   if (reply) scope.endWith(reply.raw)
   return scope
 }
 
+function deadlineOf(
+  request: FastifyRequest,
+  state: RequestState
+): (() => number | undefined) | undefined {
+  const { config, handlerTimeout } = request.routeOptions
+  const startedAt = state[kStartedAt] ?? systemClock.now()
+  if (requestLimit(config.db, handlerTimeout) === undefined) return undefined
+  return () => {
+    // Fastify's own limit is about replies that it sends: a hijacked one has none.
+    const limit = requestLimit(config.db, state[kReply]?.sent ? 0 : handlerTimeout)
+    return limit === undefined ? undefined : startedAt + limit
+  }
+}
+
 /** A request that never touches `req.db` costs no more than this. */
 export function onRequest(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   const state = stateOf(request)
   state[kReply] = reply
-  if (request.routeOptions.config.db?.transaction)
-    state[kHeaders] = structuredClone(reply.getHeaders())
+  const { config, handlerTimeout } = request.routeOptions
+  if (config.db?.transaction) state[kHeaders] = structuredClone(reply.getHeaders())
+  if (requestLimit(config.db, handlerTimeout) !== undefined) state[kStartedAt] = systemClock.now()
   // A hook that ran before this one has used the database already.
   state[kScope]?.endWith(reply.raw)
   done()

@@ -2,12 +2,23 @@ import type { Connection } from './connection.js'
 import type { Engine } from './engine.js'
 import { Ledger } from './ledger.js'
 import { type RouteDatabaseConfig, routeTransaction } from './route-config.js'
+import type { Deadline } from './stop-sign.js'
 
 /** The part of `reply.raw` that tells when a request is over. */
 export interface Closable {
   readonly closed: boolean
+  /** The reply was ended, whether or not all of it has been read. */
+  readonly writableEnded: boolean
   readonly destroyed: boolean
   once(event: 'close', listener: () => void): unknown
+}
+
+/** What the way its statements end depends on. */
+export interface RequestFacts {
+  /** Its method asks for no effect. */
+  readonly isSafe: boolean
+  /** Clock reading after which its work is of no use. */
+  readonly deadline?: Deadline | undefined
 }
 
 /** What one request holds: a connection for each database it touches, and one ledger over all of them. */
@@ -16,11 +27,13 @@ export class RequestScope {
   /** What `req.db` is, once it was asked for. */
   root: object | undefined
   readonly #config: RouteDatabaseConfig | undefined
+  readonly #request: RequestFacts
   readonly #connections = new Map<Engine, Connection>()
   #isEnded = false
 
-  constructor(config?: RouteDatabaseConfig) {
+  constructor(config?: RouteDatabaseConfig, request: RequestFacts = { isSafe: false }) {
     this.#config = config
+    this.#request = request
   }
 
   /** Whether statements wait for a COMMIT with the reply. */
@@ -34,14 +47,34 @@ export class RequestScope {
    */
   endWith(response: Closable): void {
     // An injected response never says that it is closed.
-    if (response.closed || response.destroyed) this.end()
-    else response.once('close', () => this.end())
+    if (response.closed || response.destroyed) this.#onClose(response)
+    else response.once('close', () => this.#onClose(response))
+  }
+
+  #onClose(response: Closable): void {
+    if (response.writableEnded) this.end()
+    else this.#abort()
+  }
+
+  /** The client has left before it was answered. */
+  #abort(): void {
+    if (this.#isEnded) return
+    const connections = [...this.#connections.values()]
+    const isWriting = connections.some(connection => connection.isWriting)
+    const { isSafe } = this.#request
+    const goesOn = connections.map(connection => connection.abort(isSafe, isWriting))
+    if (!goesOn.includes(true)) this.#isEnded = true
   }
 
   connection(engine: Engine): Connection {
     const known = this.#connections.get(engine)
     if (known !== undefined) return known
-    const connection = engine.connection(this.ledger, true, this.#config?.readOnly)
+    const connection = engine.connection(
+      this.ledger,
+      true,
+      this.#config?.readOnly,
+      this.#request.deadline
+    )
     const transaction = routeTransaction(this.#config)
     if (transaction) connection.beginRoute(transaction)
     if (this.#isEnded) connection.end()

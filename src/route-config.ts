@@ -1,4 +1,5 @@
 import type { TransactionOptions } from './queryable.js'
+import { isSeconds, SECONDS_EXPECTED } from './time-limit.js'
 import { beginText } from './transaction.js'
 
 /** What a route may say of itself: `config: { db: { … } }`. */
@@ -12,13 +13,17 @@ export interface RouteDatabaseConfig {
    * Every `req.db` statement is part of one transaction: begun with the first, committed before the reply is sent,
    * rolled back if the handler throws or the status is 400 or more. A hijacked reply is never committed. Default: none.
    */
-  transaction?: boolean | Omit<TransactionOptions, 'retries'>
+  transaction?: boolean | Omit<TransactionOptions, 'retries' | 'signal'>
   /** Have the server refuse any write of `req.db`. Default: false. */
   readOnly?: boolean
+  /**
+   * Seconds from the arrival of the request after which its statements are cancelled and no more are started: the
+   * reply is a 503 `FST_DB_DEADLINE`. Fastify's `handlerTimeout` counts too, if it is sooner. Default: none.
+   */
+  timeout?: number
 }
 
 const FLAGS = new Set(['idempotent', 'readOnly'])
-const NOT_SUPPORTED_YET = new Set(['timeout'])
 
 /** What is wrong with a route's `config.db`. */
 export function routeConfigFaults(config: unknown): string[] {
@@ -29,9 +34,21 @@ export function routeConfigFaults(config: unknown): string[] {
       return typeof value === 'boolean' ? [] : [`config.db.${key}: expected true or false`]
     }
     if (key === 'transaction') return transactionFaults(value)
-    if (NOT_SUPPORTED_YET.has(key)) return [`config.db.${key}: not supported yet`]
-    return [`config.db.${key}: unknown option; known are idempotent, readOnly, transaction`]
+    if (key === 'timeout') return timeoutFaults(value)
+    return [
+      `config.db.${key}: unknown option; known are idempotent, readOnly, transaction, timeout`
+    ]
   })
+}
+
+/** How long a request's work may take, in milliseconds; `handlerTimeout` is Fastify's, 0 = none. */
+export function requestLimit(
+  config: RouteDatabaseConfig | undefined,
+  handlerTimeout: number
+): number | undefined {
+  const own = config?.timeout === undefined ? Number.POSITIVE_INFINITY : config.timeout * 1000
+  const limit = Math.min(own, handlerTimeout || Number.POSITIVE_INFINITY)
+  return limit === Number.POSITIVE_INFINITY ? undefined : limit
 }
 
 /** The transaction that a route asks for, if it does. */
@@ -43,12 +60,17 @@ export function routeTransaction(
   return config.readOnly ? { ...options, readOnly: true } : options
 }
 
+function timeoutFaults(value: unknown): string[] {
+  return isSeconds(value) ? [] : [`config.db.timeout: expected ${SECONDS_EXPECTED}`]
+}
+
 function transactionFaults(value: unknown): string[] {
   if (typeof value === 'boolean') return []
   if (typeof value !== 'object' || value === null) {
     return ['config.db.transaction: expected true, false or an object']
   }
   if ('retries' in value) return ['config.db.transaction.retries: a handler is never run again']
+  if ('signal' in value) return ['config.db.transaction.signal: a route has no signal of its own']
   try {
     beginText(value)
     return []

@@ -12,11 +12,12 @@ import { TransactionStateError } from './errors.js'
 export async function runScript(
   client: Client,
   script: Script,
-  onEnded: ((error: Error) => void) | undefined
+  onEnded: ((error: Error) => void) | undefined,
+  run: (script: Script) => Promise<unknown> = one => client.run(one)
 ): Promise<QueryResult> {
   let results: unknown
   try {
-    results = await client.run(script)
+    results = await run(script)
   } catch (error) {
     if (onEnded && client.lost === undefined && !client.isInTransaction) onEnded(endedByText())
     throw error

@@ -3,7 +3,7 @@ import type { Phase, Verdict } from './disconnect.js'
 import type { ErrorContext } from './failure.js'
 import type { LeakWatch } from './leak-watch.js'
 import type { Ledger } from './ledger.js'
-import type { CheckoutRequest } from './pool/checkout.js'
+import type { Verification } from './pool/checkout.js'
 import type { Pool } from './pool/pool.js'
 
 /** What a session needs of the engine it belongs to. */
@@ -17,6 +17,8 @@ export interface SessionHost {
   judge(error: unknown, phase: Phase, client: Client | undefined): Verdict
   /** The error as the application gets it. */
   explain(error: unknown, verdict: Verdict, ledger: Ledger, context: ErrorContext): unknown
+  /** Clock reading, in milliseconds. */
+  now(): number
   setTimer(ms: number, fn: () => void): { cancel(): void }
 }
 
@@ -27,7 +29,11 @@ export interface Probe {
 }
 
 /** What a use of a session's client may bring along. */
-export interface Use extends CheckoutRequest {
+export interface Use {
+  /** Any of these calls it off: as a wait for a client, or as a statement. */
+  readonly signals?: readonly AbortSignal[] | undefined
+  /** The user finds out by itself whether the client lives. */
+  readonly verification?: Verification | undefined
   /** The text of the statement it is for. */
   readonly statement?: string | undefined
   /** Where READ ONLY was asked for, its refusal of a write says nothing about the server. */

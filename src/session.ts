@@ -1,13 +1,14 @@
+import { throwIfAborted } from './abort-listener.js'
 import type { Account } from './account.js'
 import type { Client } from './client/client.js'
-import type { Verdict } from './disconnect.js'
-import { ConnectionClosedError, PendingRollbackError } from './errors.js'
-import { Failure } from './failure.js'
+import { PendingRollbackError } from './errors.js'
+import { Failure, OF_STATEMENT } from './failure.js'
 import type { Ledger } from './ledger.js'
 import type { Lease } from './pool/slot.js'
+import { SessionEnding, type Why } from './session-ending.js'
 import type { Probe, SessionHost, Use } from './session-host.js'
-
-const OF_STATEMENT: Verdict = { failure: 'statement', scope: 'none' }
+import { SharedCheckout } from './shared-checkout.js'
+import { type Deadline, StopSign } from './stop-sign.js'
 
 /**
  * The client behind a connection: taken from the pool with the first use, kept while it is wanted, given back once
@@ -17,30 +18,47 @@ export class Session {
   readonly #host: SessionHost
   readonly #ledger: Ledger
   readonly #account: Account
-  readonly #ended = new AbortController()
+  /** Whether anything more may be started. */
+  readonly stop: StopSign
+  /** How it ends, besides {@link release}. */
+  readonly ending: SessionEnding
   #lease: Lease<Client> | undefined
-  #checkingOut: Promise<Lease<Client>> | undefined
+  #checkingOut: SharedCheckout<Lease<Client>> | undefined
   /** Uses, holds and checkouts that are not over. */
   #uses = 0
   /** Those among them that wait for a client. */
   #entering = 0
   #holds = 0
   #isReturning = false
-  #returnTimer: { cancel(): void } | undefined
   #stopLeakWatch: (() => void) | undefined
   #isInvalidated = false
 
   /** A transaction was lost with its client, and nobody has rolled it back yet. */
   isPendingRollback = false
 
-  constructor(host: SessionHost, ledger: Ledger, account: Account) {
+  constructor(host: SessionHost, ledger: Ledger, account: Account, deadline?: Deadline) {
+    const { now, returnTimeout, setTimer } = host
+    this.stop = new StopSign({ deadline, now, setTimer })
+    this.ending = new SessionEnding({
+      returnTimeout,
+      setTimer,
+      hasClient: () => this.hasClient,
+      isWaiting: () => this.#entering > 0,
+      stop: why => {
+        this.stop.set(why)
+        this.#checkingOut?.callOff(why())
+      },
+      release: () => this.release(),
+      cancel: why => this.#cancel(why),
+      giveUp: error => this.giveUp(error)
+    })
     this.#host = host
     this.#ledger = ledger
     this.#account = account
   }
 
   get isEnded(): boolean {
-    return this.#ended.signal.aborted
+    return this.ending.isEnded
   }
 
   get isInvalidated(): boolean {
@@ -84,7 +102,7 @@ export class Session {
     use: Use = {}
   ): Promise<Result> {
     this.#uses += 1
-    if (!this.isEnded) this.#isReturning = false
+    if (!this.isEnded) this.#isReturning = this.ending.isLingering
     try {
       let lease = this.#entering === 0 ? this.#lease : undefined
       if (lease === undefined) {
@@ -98,8 +116,11 @@ export class Session {
         }
       }
       try {
+        throwIfAborted(use.signals)
         return await work(lease.client, this.#probe(lease, use))
       } catch (error) {
+        const reason = this.stop.reasonFor(error, use.signals)
+        if (reason) throw reason.thrown
         throw this.#wasDead(lease, use) ?? this.fail(lease.client, error, use.isReadOnly)
       }
     } finally {
@@ -141,13 +162,14 @@ export class Session {
 
   /** As {@link release}, for good and in bounded time; a checkout that still waits is called off. */
   end(): void {
-    if (this.isEnded) return
-    this.#ended.abort(new ConnectionClosedError())
-    this.release()
-    if (this.#lease === undefined) return
-    this.#returnTimer = this.#host.setTimer(this.#host.returnTimeout, () => {
-      this.giveUp(new Error('The session was still busy long after its request had ended'))
-    })
+    this.ending.end()
+  }
+
+  /** Has what runs cancelled, but for a COMMIT, and refuses what waits behind it. */
+  #cancel(why: Why): void {
+    this.stop.set(why)
+    const client = this.#lease?.client
+    if (client && !this.#account.isCommitting && !client.mayBeCommitting) client.interrupt(why())
   }
 
   /** The client cannot go on, or must not: it is closed, and a transaction on it is lost. */
@@ -209,27 +231,30 @@ export class Session {
   }
 
   async #checkout(use: Use): Promise<Lease<Client>> {
-    const { leakWatch, pool } = this.#host
-    const { deadline, verification } = use
-    this.#stopLeakWatch ??= leakWatch.watch()
-    this.#checkingOut ??= pool.checkout({ deadline, signal: this.#signal(use), verification })
+    const { deadline } = this.stop
+    const { verification } = use
+    if (this.isEnded) this.stop.assertNotSet()
+    this.#stopLeakWatch ??= this.#host.leakWatch.watch()
+    if (this.#checkingOut?.isCalledOff) this.#checkingOut = undefined
+    this.#checkingOut ??= new SharedCheckout(signal =>
+      this.#host.pool.checkout({ deadline, signal, verification })
+    )
     try {
-      const lease = await this.#checkingOut
+      const lease = await this.#checkingOut.wait(use.signals)
       if (lease.isReturned) this.#checkingOut = undefined
+      else if (this.#lease && this.#lease !== lease) this.#host.pool.putBack(lease)
       else this.#lease = lease
       this.#isInvalidated = false
+      this.stop.watch(why => this.#cancel(why))
     } catch (error) {
-      this.#forget()
+      const reason = this.stop.reasonFor(error, use.signals)
+      if (!reason || this.#entering === 1) this.#forget()
+      if (reason) throw reason.thrown
       const verdict = this.#host.judge(error, 'connect', undefined)
       throw new Failure(error, verdict, 'connect')
     }
-    if (this.isEnded) throw new ConnectionClosedError()
+    if (this.isEnded) this.stop.assertNotSet()
     return this.#lease ?? this.#checkout(use)
-  }
-
-  #signal(use: Use): AbortSignal {
-    const { signal } = this.#ended
-    return use.signal ? AbortSignal.any([signal, use.signal]) : signal
   }
 
   #returnIfQuiet(): void {
@@ -253,7 +278,8 @@ export class Session {
 
   #forget(): void {
     this.#lease = undefined
-    this.#returnTimer?.cancel()
+    this.ending.onReturned()
+    this.stop.unwatch()
     this.#stopLeakWatch?.()
     this.#stopLeakWatch = undefined
   }

@@ -9,6 +9,7 @@ import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
 import { type StatementKind, statementKind } from './statement-kind.js'
 import { submitTo, textOf } from './submittable.js'
+import { within } from './time-limit.js'
 import type { TransactionHost } from './transaction.js'
 
 export interface StatementRunnerParts {
@@ -70,7 +71,9 @@ export class StatementRunner implements TransactionHost {
       this.#assertAllowed(kind, this.#promisesReadOnly())
     }
     const isRead = kinds.every(({ kind }) => kind === 'read') || this.#promisesReadOnly()
+    const { signal } = this.#parts.delivery.transaction ?? {}
     return this.#parts.delivery.deliver<QueryResult[]>({
+      signals: signal && [signal],
       text: configs.map(({ text }) => text).join('; '),
       effect: isRead ? 'read' : 'change',
       block: this.#promisesReadOnly() ? 'BEGIN READ ONLY' : 'BEGIN',
@@ -105,10 +108,25 @@ export class StatementRunner implements TransactionHost {
   }
 
   assertUsable(): void {
-    if (this.#parts.session.isEnded || this.isRouteOver) throw new ConnectionClosedError()
+    this.#parts.session.stop.assertNotSet()
+    if (this.isRouteOver) throw new ConnectionClosedError()
   }
 
-  async #run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+  async #run(
+    { signal, timeout, ...config }: StatementConfig,
+    values: unknown[] | undefined
+  ): Promise<QueryResult> {
+    const { transaction } = this.#parts.delivery
+    return within({ signal, timeout }, transaction?.signal, signals =>
+      this.#runWithin(signals, config, values)
+    )
+  }
+
+  async #runWithin(
+    signals: readonly AbortSignal[] | undefined,
+    config: StatementConfig,
+    values: unknown[] | undefined
+  ): Promise<QueryResult> {
     this.assertUsable()
     const { delivery, session } = this.#parts
     const { readOnly = this.#promisesReadOnly(), ...query } = config
@@ -116,12 +134,12 @@ export class StatementRunner implements TransactionHost {
     if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
     this.#assertAllowed(kind, readOnly)
     if (session.isPendingRollback) return this.#rollbackLost(kind)
-    if (kind.several) return delivery.deliverScript(query.text)
+    if (kind.several) return delivery.deliverScript(query.text, signals)
 
     const isKept = delivery.transaction?.isReadOnly === true
     if (kind.control === 'begin') this.#isReadOnlyByHand = READ_ONLY.test(query.text)
     const isReadOnlyByHand = this.#isReadOnlyByHand && session.isInTransaction
-    const job = { ...jobOf(query, values, kind, readOnly), isReadOnlyByHand }
+    const job = { ...jobOf(query, values, kind, readOnly), isReadOnlyByHand, signals }
     const result = await delivery.deliver(isKept ? { ...job, effect: 'read' } : job)
     const isCommit = kind.control === 'commit' || kind.control === 'prepare_transaction'
     if (isCommit && result.command === 'ROLLBACK') throw new RolledBackError()

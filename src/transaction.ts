@@ -187,11 +187,12 @@ const ISOLATION_LEVELS: ReadonlySet<string | undefined> = new Set([
  * @throws {TypeError} an unknown option or isolation level: it must not look as if it had worked, nor become SQL
  */
 export function beginText(options: TransactionOptions): string {
-  const { isolationLevel, readOnly, deferrable, retries: _retries, ...unknown } = options
+  const { isolationLevel, readOnly, deferrable, ...others } = options
+  const { retries: _retries, signal: _signal, ...unknown } = others
   const [key] = Object.keys(unknown)
   if (key !== undefined) {
     throw new TypeError(
-      `Expected isolationLevel, readOnly, deferrable or retries as transaction option, got '${key}'`
+      `Expected isolationLevel, readOnly, deferrable, retries or signal as transaction option, got '${key}'`
     )
   }
   if (!ISOLATION_LEVELS.has(isolationLevel)) {

@@ -5,6 +5,7 @@ import { OpenTransaction } from './open-transaction.js'
 import type { TransactionOptions } from './queryable.js'
 import type { Session } from './session.js'
 import type { StatementRunner } from './statement-runner.js'
+import { assertSignal } from './time-limit.js'
 import {
   beginText,
   commit,
@@ -41,14 +42,15 @@ export class Transactions {
     options: TransactionOptions
   ): Promise<Result> {
     const { delivery, isReadOnly, runner, session } = this.#parts
-    const { retries = 0 } = options
+    const { retries = 0, signal } = options
     const readOnly = isReadOnly || options.readOnly === true
     const begin = beginText(readOnly ? { ...options, readOnly } : options)
     assertRetries(retries)
+    assertSignal(signal)
     runner.assertUsable()
     if (this.#route) return savepoint(this.#route, fn, options)
     if (delivery.transaction !== undefined || session.isInTransaction) throw overlapping()
-    return withRetries(() => this.#once(fn, begin, readOnly), {
+    return withRetries(() => this.#once(fn, begin, readOnly, signal), {
       retries,
       random: Math.random,
       budget: this.#host.budget,
@@ -84,19 +86,26 @@ export class Transactions {
   async #once<Result>(
     fn: (transaction: Transaction) => Promise<Result>,
     begin: string,
-    isReadOnly: boolean
+    isReadOnly: boolean,
+    signal: AbortSignal | undefined
   ): Promise<Result> {
     this.#parts.runner.assertUsable()
-    this.#begin(begin, isReadOnly)
+    signal?.throwIfAborted()
+    this.#begin(begin, isReadOnly, signal)
+    const unlessAborted = async (transaction: Transaction) => {
+      const result = await fn(transaction)
+      signal?.throwIfAborted()
+      return result
+    }
     try {
-      return await runTransaction(this.#parts.runner, fn)
+      return await runTransaction(this.#parts.runner, unlessAborted)
     } finally {
       this.#end()
     }
   }
 
-  #begin(begin: string, isReadOnly: boolean): void {
-    this.#parts.delivery.transaction = new OpenTransaction(begin, isReadOnly)
+  #begin(begin: string, isReadOnly: boolean, signal?: AbortSignal): void {
+    this.#parts.delivery.transaction = new OpenTransaction(begin, isReadOnly, signal)
     this.#parts.session.hold()
   }
 

@@ -22,6 +22,8 @@ const TABLE: [Make, string, number, Partial<Record<keyof EngineError, unknown>>]
   [o => new errors.ContentionError(o), 'CONTENTION', 503, { ...UNDONE, retryAfter: 1 }],
   [o => new errors.ReadOnlyError(o), 'READ_ONLY', 503, UNDONE],
   [o => new errors.EngineClosedError(o), 'ENGINE_CLOSED', 503, { retryable: true }],
+  [o => new errors.DeadlineError(o), 'DEADLINE', 503, {}],
+  [o => new errors.ClientGoneError(o), 'CLIENT_GONE', 499, {}],
   [o => new errors.MisconfiguredError(o), 'MISCONFIGURED', 500, {}],
   [o => new errors.PendingRollbackError(o), 'PENDING_ROLLBACK', 500, {}],
   [o => new errors.RolledBackError(o), 'ROLLED_BACK', 500, { outcome: 'rolled_back' }],

@@ -31,6 +31,14 @@ class FakeConnection {
     this.calls.push('end')
   }
 
+  isWriting = false
+  mayFinish = false
+
+  abort(isSafe: boolean, isWriting: boolean): boolean {
+    this.calls.push({ isSafe, isWriting })
+    return this.mayFinish
+  }
+
   get isEnded(): boolean {
     return this.calls.includes('end')
   }
@@ -49,6 +57,7 @@ class FakeEngine {
 class FakeResponse extends EventEmitter implements Closable {
   closed = false
   destroyed = false
+  writableEnded = true
 
   close(): void {
     this.closed = true
@@ -175,4 +184,37 @@ t.test('a COMMIT that fails is the error, and what is behind it is rolled back',
   t.strictSame(first.calls[1], 'COMMIT')
   t.notOk(third.calls.includes('COMMIT'))
   t.ok(third.calls.includes('ROLLBACK'))
+})
+
+t.test(
+  'a client that leaves before the reply has ended is told apart from one that does not',
+  async t => {
+    for (const writableEnded of [true, false]) {
+      const [response, scope] = [new FakeResponse(), new RequestScope({}, { isSafe: true })]
+      response.writableEnded = writableEnded
+      scope.endWith(response)
+      const connection = connect(scope)
+      response.close()
+      t.strictSame(
+        connection.calls,
+        writableEnded ? ['ROLLBACK', 'end'] : [{ isSafe: true, isWriting: false }]
+      )
+      t.equal(connect(scope).isEnded, true, 'later ones are refused')
+    }
+  }
+)
+
+t.test('one database that is being written to lets all of the request finish', async t => {
+  const [response, scope] = [new FakeResponse(), new RequestScope()]
+  scope.endWith(response)
+  const [reading, writing] = [connect(scope), connect(scope)]
+  writing.isWriting = true
+  writing.mayFinish = true
+  response.writableEnded = false
+  response.close()
+  const facts = { isSafe: false, isWriting: true }
+  t.strictSame([reading.calls, writing.calls], [[facts], [facts]])
+  t.equal(connect(scope).isEnded, false)
+  scope.end()
+  t.equal(writing.isEnded, true)
 })

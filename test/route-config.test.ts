@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   type RouteDatabaseConfig,
+  requestLimit,
   routeConfigFaults,
   routeTransaction
 } from '../src/route-config.js'
@@ -34,13 +35,31 @@ t.test('X28: whatever a route says wrong is a fault, each for itself', async t =
   const faults = routeConfigFaults({ idempotent: 'no', idempotant: true, toString: 1 })
   t.match(faults, [
     /^config\.db\.idempotent: expected/,
-    /^config\.db\.idempotant: unknown option; known are idempotent, readOnly, transaction$/,
+    /^config\.db\.idempotant: unknown option; known are idempotent, readOnly, transaction, timeout$/,
     /^config\.db\.toString: unknown/
   ])
 })
 
-t.test('what a route cannot have yet does not look as if it worked', async t => {
-  t.strictSame(routeConfigFaults({ timeout: 5 }), ['config.db.timeout: not supported yet'])
+t.test('X28: a time limit is a number of seconds', async t => {
+  for (const timeout of [0.5, 5, 2_147_483]) t.strictSame(routeConfigFaults({ timeout }), [])
+  for (const timeout of [0, -1, '5', null, Number.NaN, Number.POSITIVE_INFINITY]) {
+    t.match(routeConfigFaults({ timeout }), [
+      /^config\.db\.timeout: expected a number of seconds above 0/
+    ])
+  }
+})
+
+t.test("the sooner of the route's limit and Fastify's counts", async t => {
+  t.equal(requestLimit(undefined, 0), undefined)
+  t.equal(requestLimit({}, 200), 200)
+  t.equal(requestLimit({ timeout: 0.5 }, 0), 500)
+  t.equal(requestLimit({ timeout: 0.5 }, 200), 200)
+  t.equal(requestLimit({ timeout: 0.1 }, 200), 100)
+})
+
+t.test('a signal of a route would be shared by all of its requests', async t => {
+  const transaction = { signal: AbortSignal.abort() }
+  t.match(routeConfigFaults({ transaction }), [/^config\.db\.transaction\.signal: /])
 })
 
 t.test('a transaction is asked for by true or by its options', async t => {

@@ -1,9 +1,11 @@
-import { classify, PingTimeoutError } from '../disconnect.js'
+import { CancelError, classify, PingTimeoutError } from '../disconnect.js'
+import { sendCancel } from './cancel.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
+import { Interrupter } from './interrupter.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
-import { Ping } from './ping.js'
+import { sendPing } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
@@ -20,6 +22,8 @@ export class Client {
   readonly #raw: SessionClient
   readonly #options: ClientOptions
   readonly #outbox: Outbox
+  readonly #interrupter: Interrupter
+  readonly #onFailed = (error: unknown): void => this.#lose(error)
   readonly #closed: Promise<void>
   /** Which server this is, once it has said so. */
   server: ServerIdentity | undefined
@@ -37,10 +41,19 @@ export class Client {
   constructor(raw: SessionClient, options: ClientOptions) {
     this.#raw = raw
     this.traffic = new Traffic(raw)
-    this.#outbox = new Outbox(raw, error => this.#lose(error))
+    this.#outbox = new Outbox(raw, this.#onFailed)
     this.#options = options
+    this.#interrupter = new Interrupter({
+      clock: options.clock,
+      outbox: this.#outbox,
+      cancel: timeout => sendCancel(raw, options.clock, timeout),
+      sync: timeout =>
+        sendPing(options.clock, timeout, ping => this.#outbox.sendAhead(ping), this.#onFailed),
+      isLost: () => this.#lost !== undefined,
+      onFailed: this.#onFailed
+    })
     this.#heardAt = options.clock.now()
-    raw.on('error', error => this.#lose(error))
+    raw.on('error', this.#onFailed)
     this.#closed = new Promise(resolve => {
       raw.on('end', () => {
         this.#lose(new Error('Connection terminated unexpectedly'))
@@ -80,6 +93,10 @@ export class Client {
   get isInTransaction(): boolean {
     const status = this.#raw.getTransactionStatus()
     return status === 'T' || status === 'E'
+  }
+
+  get mayBeCommitting(): boolean {
+    return this.#outbox.mayBeCommitting
   }
 
   /** To be looked at. */
@@ -131,26 +148,13 @@ export class Client {
    * @throws {PingTimeoutError} none came within `timeout` milliseconds; the socket is destroyed
    */
   ping(timeout: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let isSettled = false
-      const fail = (error: unknown) => {
-        if (isSettled) return
-        isSettled = true
-        timer.cancel()
-        this.#lose(error)
-        reject(error)
-      }
-      // A stall of our own may have let the timer overtake an answer that waits in the socket: read that first.
-      const onTimeout = () => setImmediate(() => fail(new PingTimeoutError(timeout)))
-      const timer = this.#options.clock.setTimer(timeout, onTimeout)
-      const ping = new Ping(error => {
-        if (error) return fail(error)
-        isSettled = true
-        timer.cancel()
-        resolve()
-      })
-      this.#send(ping)
-    })
+    const { clock } = this.#options
+    return sendPing(clock, timeout, ping => this.#send(ping), this.#onFailed)
+  }
+
+  /** Has the query cancelled, or, without one, all that runs and waits; what was not sent yet gets the reason. */
+  interrupt(reason: unknown, query?: Runnable): void {
+    if (this.#lost === undefined) this.#interrupter.interrupt(reason, query)
   }
 
   /**
@@ -235,6 +239,7 @@ export class Client {
     this.#settleFailure()
     if (this.role.isBeingSet && this.isReady) this.role.isBeingSet = this.isInTransaction
     this.#outbox.sendNext()
+    this.#interrupter.answered()
   }
 
   #onReported({ parameterName, parameterValue }: ParameterStatusMessage): void {
@@ -251,7 +256,8 @@ export class Client {
     }
     if (classify(error, 'statement').failure === 'disconnect') {
       this.#lose(error)
-      reject(error)
+      // `pg` says no more than that the socket is closed.
+      reject(this.#lost instanceof CancelError ? this.#lost : error)
       return
     }
     this.#pendingFailure = () => reject(error)
@@ -272,6 +278,7 @@ export class Client {
     if (!this.#isClosing) this.#options.onLost(error)
     this.#outbox.refuseAll(error)
     endReadyWaits(this.#raw.connection)
+    this.#interrupter.answered()
   }
 
   /** Without a goodbye: on a half-open socket `end()` would wait for ever. What runs is told why. */

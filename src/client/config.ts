@@ -8,10 +8,13 @@ export type SessionParameters = Readonly<Record<string, string>>
 /** A `pg.Client` that sends session settings of ours with its startup message, besides its own. */
 export class SessionClient extends pg.Client {
   readonly #parameters: SessionParameters
+  /** Makes the sockets, where `connect_args` say so. */
+  readonly streamFactory: unknown
 
   constructor(config: ClientConfig, parameters: SessionParameters) {
     super(config)
     this.#parameters = parameters
+    this.streamFactory = typeof config.stream === 'function' ? config.stream : undefined
     // A URL without a password has an empty one for `pg`, which would hide the one in `connect_args`.
     if (config.password && !this.password) Reflect.set(this, 'password', config.password)
   }

@@ -1,5 +1,6 @@
 import type { Connection } from 'pg'
 import type { SessionClient } from './config.js'
+import { Exchange } from './exchange.js'
 
 /** Anything `pg.Client.query` takes besides texts: a cursor, a query stream, COPY, our own statements. */
 export interface Submission {
@@ -15,8 +16,12 @@ export interface Runnable extends Submission {
 
 /** What `pg.Client` knows and does not declare: whether it would send a query at once. A test holds it against the installed `pg`. */
 interface Readiness {
+  _getActiveQuery?(): unknown
   readonly readyForQuery?: boolean
 }
+
+/** Also within a text of several statements. */
+const COMMITS = /\bcommit\b|\bprepare\s+transaction\b|^\s*end\b/i
 
 /**
  * Sends what is submitted one after the other. `pg.Client` has a queue of its own, which is deprecated, and which
@@ -29,6 +34,7 @@ export class Outbox {
   #running: Submission | undefined
   readonly #over = new WeakSet<Submission>()
   #onceQuiet: (() => void) | undefined
+  #isHeld = false
 
   /** `onBroken`: something threw while it was being written, so that nobody knows what the server has got. */
   constructor(raw: SessionClient, onBroken: (error: unknown) => void) {
@@ -38,7 +44,7 @@ export class Outbox {
 
   /** Whether nothing runs on the client, and nothing waits to. */
   get isQuiet(): boolean {
-    return this.#isReady && this.#queue.length === 0
+    return this.isAnswered && !this.#isHeld && this.#queue.length === 0
   }
 
   send(submission: Submission): void {
@@ -46,11 +52,47 @@ export class Outbox {
     else this.#queue.push(submission)
   }
 
+  /** From here on what is sent waits until {@link resume}: a cancel request is under way, and may strike it. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  resume(): void {
+    this.#isHeld = false
+    this.sendNext()
+  }
+
+  /** Sends it, though everything else is held. */
+  sendAhead(submission: Submission): void {
+    this.#write(submission)
+  }
+
+  /** Takes out what was not sent yet, and refuses it; false if there was no such thing. */
+  withdraw(submission: Submission, error: unknown): boolean {
+    const index = this.#queue.indexOf(submission)
+    if (index < 0) return false
+    this.#queue.splice(index, 1)
+    this.refuse(submission, error)
+    return true
+  }
+
+  /** Whether what runs may be a COMMIT, also if it was not sent from here; of an exchange more is known elsewhere. */
+  get mayBeCommitting(): boolean {
+    const running: unknown = (this.#raw as Readiness)._getActiveQuery?.()
+    if (typeof running !== 'object' || running === null) return false
+    return !(running instanceof Exchange) && COMMITS.test(String(Reflect.get(running, 'text')))
+  }
+
+  isRunning(submission: Submission): boolean {
+    return this.#running === submission
+  }
+
   /** The server is ready for the next one. */
   sendNext(): void {
-    if (!this.#isReady) return
+    if (!this.isAnswered) return
     if (this.#running) this.#over.add(this.#running)
     this.#running = undefined
+    if (this.#isHeld) return
     const next = this.#queue.shift()
     if (next) this.#write(next)
     if (this.isQuiet) this.#tellQuiet()
@@ -87,7 +129,8 @@ export class Outbox {
     }
   }
 
-  get #isReady(): boolean {
+  /** Whether the server has answered all that was sent. */
+  get isAnswered(): boolean {
     const { readyForQuery } = this.#raw as Readiness
     return readyForQuery === true
   }

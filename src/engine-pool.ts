@@ -1,0 +1,47 @@
+import type { ClientConfig } from 'pg'
+import type { Client } from './client/client.js'
+import { sessionParameters } from './client/config.js'
+import { systemClock } from './clock.js'
+import { Connector } from './connector.js'
+import { NoMoreWritesError } from './disconnect.js'
+import type { Emitter } from './events.js'
+import type { Judge } from './judge.js'
+import type { EngineLogger } from './logger.js'
+import type { EngineOptions } from './options.js'
+import { Pool } from './pool/pool.js'
+import { poolHooks } from './pool-hooks.js'
+import { poolOptions } from './pool-options.js'
+import type { Roles } from './roles.js'
+import { watchOver } from './side-look.js'
+
+export interface EnginePoolParts {
+  readonly config: ClientConfig
+  readonly options: EngineOptions
+  readonly emitter: Emitter
+  readonly judge: Judge
+  readonly roles: Roles
+  readonly log: EngineLogger
+}
+
+/** The pool of an engine, whose clients are opened by the connector, watched for silence and asked for their role. */
+export function openPool(parts: EnginePoolParts): { pool: Pool<Client>; connector: Connector } {
+  const { config, emitter, judge, log, options, roles } = parts
+  const session = { config, parameters: sessionParameters(options), clock: systemClock }
+  const watch = watchOver(session, options.half_open_timeout * 1000, (error, generation) =>
+    pool.invalidate(error, generation)
+  )
+  const connector = new Connector({ ...session, options, emitter, log, onSend: () => watch.arm() })
+  const connect = async (onLost: (error: unknown) => void, signal: AbortSignal) => {
+    const { generation } = pool
+    const client = await connector.connect(onLost, signal, change => {
+      roles.met(client.role)
+      if (change === 'reader') pool.invalidate(new NoMoreWritesError(), generation)
+    })
+    roles.admit(client.role)
+    watch.add(client, generation)
+    return client
+  }
+  const hooks = poolHooks(emitter, judge, log)
+  const pool = new Pool<Client>(poolOptions(options), connect, systemClock, Math.random, hooks)
+  return { pool, connector }
+}
