@@ -58,6 +58,7 @@ export class Engine implements Queryable {
   readonly #connector: Connector
   readonly #pool: Pool<Client>
   readonly #budget: ReplayBudget
+  readonly #roles = new Roles()
   #isClosed = false
   #closing: { readonly deadline: number; readonly timer: Timer } | undefined
   #pgPool: PgPool | undefined
@@ -74,13 +75,11 @@ export class Engine implements Queryable {
       log.warn({ err: error, event }, 'a listener of a database event failed')
     )
     echoPool(this.#emitter, options.echo_pool, log)
-    const roles = new Roles()
-    const onHookError = (error: unknown) => log.warn({ err: error }, 'the isDisconnect hook failed')
-    this.#judge = createJudge(isDisconnect, onHookError, roles)
+    const onHookError = (err: unknown) => log.warn({ err }, 'the isDisconnect hook failed')
+    this.#judge = createJudge(isDisconnect, onHookError, this.#roles)
     const session = { config, parameters: sessionParameters(options), clock: systemClock }
-    const watch = watchOver(session, options.half_open_timeout * SECOND, (error, generation) =>
-      this.#pool.invalidate(error, generation)
-    )
+    const invalidate = (error: unknown, born: number) => this.#pool.invalidate(error, born)
+    const watch = watchOver(session, options.half_open_timeout * SECOND, invalidate)
     this.#connector = new Connector({
       ...session,
       options,
@@ -93,10 +92,10 @@ export class Engine implements Queryable {
       async (onLost, signal) => {
         const { generation } = this.#pool
         const client = await this.#connector.connect(onLost, signal, change => {
-          roles.met(client.role)
+          this.#roles.met(client.role)
           if (change === 'reader') this.#pool.invalidate(new NoMoreWritesError(), generation)
         })
-        roles.admit(client.role)
+        this.#roles.admit(client.role)
         watch.add(client, generation)
         return client
       },

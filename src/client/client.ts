@@ -3,7 +3,7 @@ import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
-import { Ping } from './ping.js'
+import { type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
@@ -63,7 +63,6 @@ export class Client {
   get isReady(): boolean {
     return this.#outbox.isQuiet
   }
-
   get isWaiting(): boolean {
     return !this.isReady
   }
@@ -71,7 +70,6 @@ export class Client {
   get isUsed(): boolean {
     return this.#isInOtherHands
   }
-
   /** The server process, as `pg_stat_activity` and CancelRequest know it. */
   get pid(): number {
     return Number(Reflect.get(this.#raw, 'processID') ?? 0)
@@ -131,26 +129,8 @@ export class Client {
    * @throws {PingTimeoutError} none came within `timeout` milliseconds; the socket is destroyed
    */
   ping(timeout: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let isSettled = false
-      const fail = (error: unknown) => {
-        if (isSettled) return
-        isSettled = true
-        timer.cancel()
-        this.#lose(error)
-        reject(error)
-      }
-      // A stall of our own may have let the timer overtake an answer that waits in the socket: read that first.
-      const onTimeout = () => setImmediate(() => fail(new PingTimeoutError(timeout)))
-      const timer = this.#options.clock.setTimer(timeout, onTimeout)
-      const ping = new Ping(error => {
-        if (error) return fail(error)
-        isSettled = true
-        timer.cancel()
-        resolve()
-      })
-      this.#send(ping)
-    })
+    const send = (ping: Ping) => this.#send(ping)
+    return pingWithin(timeout, this.#options.clock, send, error => this.#lose(error))
   }
 
   /**
@@ -163,9 +143,8 @@ export class Client {
       if (!isAnswered) this.#lose(new PingTimeoutError(timeout))
     }
     // As for a ping: an answer may wait in the socket behind a stall of our own.
-    const timer = this.#options.clock.setTimer(timeout, () => setImmediate(giveUp), {
-      background: true
-    })
+    const onTimeout = () => setImmediate(giveUp)
+    const timer = this.#options.clock.setTimer(timeout, onTimeout, { background: true })
     this.#raw.connection.once('closeComplete', () => {
       isAnswered = true
       timer.cancel()

@@ -1,4 +1,6 @@
 import type { Connection, Submittable } from 'pg'
+import type { Clock } from '../clock.js'
+import { PingTimeoutError } from '../disconnect.js'
 
 /**
  * A bare Sync: 5 bytes out, ReadyForQuery back. No parse, no snapshot, no transaction, and the transaction status
@@ -23,4 +25,37 @@ export class Ping implements Submittable {
   handleError(error: Error): void {
     this.callback(error)
   }
+}
+
+/**
+ * Sends a ping, and gives the session up if it is not answered in time.
+ *
+ * @throws {PingTimeoutError} none came within `timeout` milliseconds
+ */
+export function pingWithin(
+  timeout: number,
+  clock: Clock,
+  send: (ping: Ping) => void,
+  lose: (error: unknown) => void
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isSettled = false
+    const fail = (error: unknown) => {
+      if (isSettled) return
+      isSettled = true
+      timer.cancel()
+      lose(error)
+      reject(error)
+    }
+    // A stall of our own may have let the timer overtake an answer that waits in the socket: read that first.
+    const onTimeout = () => setImmediate(() => fail(new PingTimeoutError(timeout)))
+    const timer = clock.setTimer(timeout, onTimeout)
+    const ping = new Ping(error => {
+      if (error) return fail(error)
+      isSettled = true
+      timer.cancel()
+      resolve()
+    })
+    send(ping)
+  })
 }
