@@ -43,6 +43,7 @@ export class Engine implements Queryable {
   readonly #connector: Connector
   readonly #pool: Pool<Client>
   readonly #budget: ReplayBudget
+  readonly #roles = new Roles()
   #isClosed = false
   #closing: { readonly deadline: number; readonly timer: Timer } | undefined
   #pgPool: PgPool | undefined
@@ -59,15 +60,14 @@ export class Engine implements Queryable {
       log.warn({ err: error, event }, 'a listener of a database event failed')
     )
     echoPool(this.#emitter, options.echo_pool, log)
-    const roles = new Roles()
-    const onHookError = (error: unknown) => log.warn({ err: error }, 'the isDisconnect hook failed')
-    this.#judge = createJudge(isDisconnect, onHookError, roles)
+    const onHookError = (err: unknown) => log.warn({ err }, 'the isDisconnect hook failed')
+    this.#judge = createJudge(isDisconnect, onHookError, this.#roles)
     const { connector, pool } = openPool({
       config,
       options,
       emitter: this.#emitter,
       judge: this.#judge,
-      roles,
+      roles: this.#roles,
       log
     })
     this.#connector = connector

@@ -5,7 +5,7 @@ import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Interrupter } from './interrupter.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
-import { sendPing } from './ping.js'
+import { type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
@@ -48,7 +48,7 @@ export class Client {
       outbox: this.#outbox,
       cancel: timeout => sendCancel(raw, options.clock, timeout),
       sync: timeout =>
-        sendPing(options.clock, timeout, ping => this.#outbox.sendAhead(ping), this.#onFailed),
+        pingWithin(timeout, options.clock, ping => this.#outbox.sendAhead(ping), this.#onFailed),
       isLost: () => this.#lost !== undefined,
       onFailed: this.#onFailed
     })
@@ -76,7 +76,6 @@ export class Client {
   get isReady(): boolean {
     return this.#outbox.isQuiet
   }
-
   get isWaiting(): boolean {
     return !this.isReady
   }
@@ -84,7 +83,6 @@ export class Client {
   get isUsed(): boolean {
     return this.#isInOtherHands
   }
-
   /** The server process, as `pg_stat_activity` and CancelRequest know it. */
   get pid(): number {
     return Number(Reflect.get(this.#raw, 'processID') ?? 0)
@@ -148,8 +146,8 @@ export class Client {
    * @throws {PingTimeoutError} none came within `timeout` milliseconds; the socket is destroyed
    */
   ping(timeout: number): Promise<void> {
-    const { clock } = this.#options
-    return sendPing(clock, timeout, ping => this.#send(ping), this.#onFailed)
+    const send = (ping: Ping) => this.#send(ping)
+    return pingWithin(timeout, this.#options.clock, send, this.#onFailed)
   }
 
   /** Has the query cancelled, or, without one, all that runs and waits; what was not sent yet gets the reason. */
@@ -167,9 +165,8 @@ export class Client {
       if (!isAnswered) this.#lose(new PingTimeoutError(timeout))
     }
     // As for a ping: an answer may wait in the socket behind a stall of our own.
-    const timer = this.#options.clock.setTimer(timeout, () => setImmediate(giveUp), {
-      background: true
-    })
+    const onTimeout = () => setImmediate(giveUp)
+    const timer = this.#options.clock.setTimer(timeout, onTimeout, { background: true })
     this.#raw.connection.once('closeComplete', () => {
       isAnswered = true
       timer.cancel()

@@ -28,15 +28,15 @@ export class Ping implements Submittable {
 }
 
 /**
- * Has a ping sent, and waits for its answer.
+ * Sends a ping, and gives the session up if it is not answered in time.
  *
- * @throws {PingTimeoutError} none came within `timeout` milliseconds; `onFailed` has been told
+ * @throws {PingTimeoutError} none came within `timeout` milliseconds
  */
-export function sendPing(
-  clock: Clock,
+export function pingWithin(
   timeout: number,
+  clock: Clock,
   send: (ping: Ping) => void,
-  onFailed: (error: unknown) => void
+  lose: (error: unknown) => void
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let isSettled = false
@@ -44,7 +44,7 @@ export function sendPing(
       if (isSettled) return
       isSettled = true
       timer.cancel()
-      onFailed(error)
+      lose(error)
       reject(error)
     }
     // A stall of our own may have let the timer overtake an answer that waits in the socket: read that first.
