@@ -40,17 +40,21 @@ export class Dispatch {
       }
       account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
-      attempt.isUnanswered = account.isUnanswered
+      attempt.isUnanswered = effect !== 'read' && account.isUnanswered
     }
     const refusal = () => {
       return account.isCutOff(attempt.started, effect) ? new ConnectionClosedError() : undefined
     }
-    attempt.exchange = new Exchange(attempt.parts, onSubmitted, refusal)
+    const isAlone = carried !== undefined || isBlock || attempt.probe !== undefined
+    const isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
+    attempt.exchange = new Exchange(attempt.parts, onSubmitted, { refusal, isPipelined })
     attempt.exchange.isProbing = attempt.probe !== undefined
     try {
       await client.run(attempt.exchange, error => {
         attempt.isUnanswered = false
         carried?.answered(client.isInTransaction)
+        // What is unanswered then was written with it, and this answer is not about that.
+        if (effect === 'read' && account.isUnanswered) return
         // A result that cannot be read was executed all the same.
         const isDone = error === undefined || attempt.exchange?.isDone === true
         account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
@@ -83,4 +87,18 @@ export class Dispatch {
 
 async function rollback(client: Client): Promise<void> {
   await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
+}
+
+/**
+ * Whether others may be written before it is answered, and it before they are: where all that can come of it is known
+ * beforehand. What begins, ends or leaves behind something decides what those after it are part of.
+ */
+function mayPipeline<Result>(
+  job: Job<Result>,
+  isInTransaction: boolean,
+  attempt: Attempt
+): boolean {
+  if (job.leavesState) return false
+  if (job.effect === 'read') return true
+  return job.effect === 'change' && (isInTransaction || attempt.evidence !== undefined)
 }

@@ -14,7 +14,8 @@ const GOODBYE_MS = 1000
 
 /**
  * One session: a `pg.Client` whose death ends no process and is known at once, and whose statements run one after
- * the other and settle when the server is ready again. At ErrorResponse it is not: the transaction status is old.
+ * the other, whether or not they are sent together, and settle when the server is ready for the next. At ErrorResponse
+ * it is not: the transaction status is old.
  */
 export class Client {
   readonly #raw: SessionClient
@@ -90,7 +91,19 @@ export class Client {
     this.#isUsed = true
     this.#isInOtherHands = true
     this.#options.onSend()
+    this.#outbox.isShared = true
     return this.#raw
+  }
+
+  /** As {@link expose}, when what was sent together is answered: `pg` refuses a cursor until then. */
+  async exposeAlone(): Promise<SessionClient> {
+    const raw = this.expose()
+    if (raw.pipeline) {
+      await new Promise<void>((resolve, reject) => {
+        this.#send(new Ping(error => (error ? reject(error) : resolve())))
+      })
+    }
+    return raw
   }
 
   /**
@@ -169,6 +182,7 @@ export class Client {
   #onReset(): void {
     this.#isUsed = false
     this.#isInOtherHands = false
+    this.#outbox.isShared = false
   }
 
   isOver(submission: Submission): boolean {
@@ -228,7 +242,7 @@ export class Client {
       process.nextTick(() => this.#outbox.sendNext())
       return
     }
-    if (classify(error, 'statement').failure === 'disconnect') {
+    if (this.#lost !== undefined || classify(error, 'statement').failure === 'disconnect') {
       this.#lose(error)
       reject(error)
       return

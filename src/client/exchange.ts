@@ -2,6 +2,13 @@ import type { Connection } from 'pg'
 import { exemptError } from '../disconnect.js'
 import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
 
+export interface ExchangeOptions {
+  /** Asked before anything is written: what it returns is the answer. */
+  readonly refusal?: () => Error | undefined
+  /** It may be written before what was written earlier is answered, and be followed before it is itself. */
+  readonly isPipelined?: boolean
+}
+
 /**
  * Several statements under one Sync: one round trip and, unless one of them begins a transaction block, one
  * transaction. A statement that fails has the server skip the ones behind it. To `pg.Client` it is one query
@@ -10,7 +17,7 @@ import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire }
 export class Exchange extends PgQuery {
   readonly #parts: readonly Part[]
   readonly #onSubmitted: () => void
-  readonly #refusal: (() => Error | undefined) | undefined
+  readonly #options: ExchangeOptions
   #current = 0
   #wire: Wire | undefined
   /** The name of the part that could not be written. */
@@ -27,12 +34,11 @@ export class Exchange extends PgQuery {
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
 
-  /** `refusal` is asked before anything is written: what it returns is the answer. */
-  constructor(parts: readonly Part[], onSubmitted: () => void, refusal?: () => Error | undefined) {
+  constructor(parts: readonly Part[], onSubmitted: () => void, options: ExchangeOptions = {}) {
     super({ text: '' })
     this.#parts = parts
     this.#onSubmitted = onSubmitted
-    this.#refusal = refusal
+    this.#options = options
   }
 
   /** The part that the next answer belongs to; `pg.Client` asks for its name at ParseComplete and on errors. */
@@ -57,8 +63,15 @@ export class Exchange extends PgQuery {
     return this.#current === this.#parts.length
   }
 
+  /** Not while it would rely on a statement that is still being prepared: that may fail. */
+  mayOverlap(connection: Connection): boolean {
+    if (this.#options.isPipelined !== true) return false
+    const { submittedNamedStatements } = connection as unknown as Wire
+    return this.#parts.every(({ name }) => !name || submittedNamedStatements[name] === undefined)
+  }
+
   submit(connection: Connection): Error | null {
-    const refusal = this.#refusal?.()
+    const refusal = this.#options.refusal?.()
     if (refusal) return refusal
     const wire = connection as unknown as Wire
     const names = new Map<string, string>()
