@@ -4,6 +4,7 @@ import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
 import { ControlPart, type Part } from './client/parts.js'
+import type { PreparedStatements } from './client/statements.js'
 import { ConnectionClosedError } from './errors.js'
 import type { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
@@ -24,7 +25,24 @@ export class Dispatch {
     this.#parts = parts
   }
 
+  /** Outside of a transaction, what could not be executed as it was prepared is sent again as it is. */
   async send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
+    try {
+      return await this.#sendOnce(client, job, attempt, client.statements)
+    } catch (error) {
+      const isStale = attempt.exchange?.isStale === true && client.lost === undefined
+      if (!isStale || client.isInTransaction) throw error
+      attempt.probe = undefined
+      return this.#sendOnce(client, job, attempt, undefined)
+    }
+  }
+
+  async #sendOnce<Result>(
+    client: Client,
+    job: Job<Result>,
+    attempt: Attempt,
+    statements: PreparedStatements | undefined
+  ): Promise<Result> {
     const { account, inquiry, replay } = this.#parts
     const { carried } = attempt
     attempt.client = client
@@ -47,7 +65,8 @@ export class Dispatch {
     }
     const isAlone = carried !== undefined || isBlock || attempt.probe !== undefined
     const isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
-    attempt.exchange = new Exchange(attempt.parts, onSubmitted, { refusal, isPipelined })
+    const options = { refusal, isPipelined, statements }
+    attempt.exchange = new Exchange(attempt.parts, onSubmitted, options)
     attempt.exchange.isProbing = attempt.probe !== undefined
     try {
       await client.run(attempt.exchange, error => {

@@ -7,6 +7,7 @@ import { type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
+import { PreparedStatements } from './statements.js'
 import { Traffic } from './traffic.js'
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
@@ -22,6 +23,8 @@ export class Client {
   readonly #options: ClientOptions
   readonly #outbox: Outbox
   readonly #closed: Promise<void>
+  /** What it has prepared by itself; none where `statement_cache_size` is 0. */
+  readonly statements: PreparedStatements | undefined
   /** Which server this is, once it has said so. */
   server: ServerIdentity | undefined
   readonly role = new ReportedRole()
@@ -40,6 +43,7 @@ export class Client {
     this.traffic = new Traffic(raw)
     this.#outbox = new Outbox(raw, error => this.#lose(error))
     this.#options = options
+    this.statements = options.statements && new PreparedStatements(options.statements)
     this.#heardAt = options.clock.now()
     raw.on('error', error => this.#lose(error))
     this.#closed = new Promise(resolve => {

@@ -1,12 +1,15 @@
 import type { Connection } from 'pg'
 import { exemptError } from '../disconnect.js'
 import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
+import type { PreparedStatements } from './statements.js'
 
 export interface ExchangeOptions {
   /** Asked before anything is written: what it returns is the answer. */
   readonly refusal?: () => Error | undefined
   /** It may be written before what was written earlier is answered, and be followed before it is itself. */
   readonly isPipelined?: boolean
+  /** Where its statements may be prepared. */
+  readonly statements?: PreparedStatements | undefined
 }
 
 /**
@@ -31,6 +34,8 @@ export class Exchange extends PgQuery {
    * long the statements take (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
    */
   isProbing = false
+  /** Nothing of it was executed, since a statement that we had prepared was not there, or not what it was. */
+  isStale = false
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
 
@@ -74,6 +79,7 @@ export class Exchange extends PgQuery {
     const refusal = this.#options.refusal?.()
     if (refusal) return refusal
     const wire = connection as unknown as Wire
+    const { statements } = this.#options
     const names = new Map<string, string>()
     for (const part of this.#parts) {
       const fault = part.fault(wire, names)
@@ -87,7 +93,9 @@ export class Exchange extends PgQuery {
         wire.close({ type: 'P' })
         wire.flush()
       }
+      statements?.close(wire)
       for (const part of this.#parts) {
+        if (statements && part instanceof QueryPart) part.prepare(statements, wire)
         this.#writeError = part.write(withoutSync(wire))
         if (this.#writeError) {
           exemptError(this.#writeError)
@@ -140,6 +148,9 @@ export class Exchange extends PgQuery {
   }
 
   override handleError(error: Error): void {
+    const { name } = this
+    if (name !== undefined && this.#wire !== undefined)
+      this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
     this.#forgetNames(undefined)
     this.callback(this.#writeError ?? error, undefined)
   }

@@ -110,11 +110,14 @@ export class Outbox {
   }
 
   #write(submission: Submission): void {
+    const mayOverlap = submission.mayOverlap?.(this.#raw.connection) === true
     this.#running = submission
-    this.#isOverlapping = submission.mayOverlap?.(this.#raw.connection) === true
+    this.#isOverlapping = false
     this.#writes.gather()
     try {
       this.#raw.query(submission)
+      // One that `pg` has refused still counts as running for it, and would take the answers of what follows.
+      this.#isOverlapping = mayOverlap && isRunnable(submission) && submission.isSubmitted
     } catch (error) {
       this.refuse(submission, error)
       this.#onBroken(error)
@@ -133,7 +136,7 @@ export class Outbox {
   }
 }
 
-function isRunnable(submission: Submission): boolean {
+function isRunnable(submission: Submission): submission is Runnable {
   return 'isSubmitted' in submission
 }
 

@@ -75,6 +75,30 @@ t.test(
   }
 )
 
+t.test('what is refused before it is written holds up nothing, wherever it stands', async t => {
+  const { client, roundTrips } = await openSeen(t)
+  const refused = () => {
+    const part = new QueryPart({ text: 'select 1' }, 5 as never)
+    return client.run(new Exchange([part], () => {}, { isPipelined: true }))
+  }
+  const running = [
+    refused(),
+    read(client, 'select 1 x'),
+    read(client, 'select 2 x'),
+    refused(),
+    read(client, 'select 3 x')
+  ]
+  t.match(await Promise.allSettled(running), [
+    { reason: { message: 'Query values must be an array' } },
+    { value: 1 },
+    { value: 2 },
+    { reason: { message: 'Query values must be an array' } },
+    { value: 3 }
+  ])
+  t.equal(roundTrips(), 2)
+  t.equal(client.isReady, true)
+})
+
 t.test('what must be alone waits for all before it, and all behind wait for it', async t => {
   const { client, conversation, roundTrips } = await openSeen(t)
   const begin = new ControlPart('BEGIN')
