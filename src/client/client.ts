@@ -1,9 +1,9 @@
-import { classify, PingTimeoutError } from '../disconnect.js'
+import { classify } from '../disconnect.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
-import { type Ping, pingWithin } from './ping.js'
+import { answered, expectAnswer, type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
@@ -102,11 +102,7 @@ export class Client {
   /** As {@link expose}, when what was sent together is answered: `pg` refuses a cursor until then. */
   async exposeAlone(): Promise<SessionClient> {
     const raw = this.expose()
-    if (raw.pipeline) {
-      await new Promise<void>((resolve, reject) => {
-        this.#send(new Ping(error => (error ? reject(error) : resolve())))
-      })
-    }
+    if (raw.pipeline) await answered(ping => this.#send(ping))
     return raw
   }
 
@@ -155,18 +151,13 @@ export class Client {
    * answered within `timeout` milliseconds.
    */
   expectAnswer(timeout: number, onAnswer: () => void): void {
-    let isAnswered = false
-    const giveUp = () => {
-      if (!isAnswered) this.#lose(new PingTimeoutError(timeout))
-    }
-    // As for a ping: an answer may wait in the socket behind a stall of our own.
-    const onTimeout = () => setImmediate(giveUp)
-    const timer = this.#options.clock.setTimer(timeout, onTimeout, { background: true })
-    this.#raw.connection.once('closeComplete', () => {
-      isAnswered = true
-      timer.cancel()
-      this.#heardAt = this.#options.clock.now()
-      onAnswer()
+    const { connection } = this.#raw
+    expectAnswer(connection, this.#options.clock, timeout, error => {
+      if (error) this.#lose(error)
+      else {
+        this.#heardAt = this.#options.clock.now()
+        onAnswer()
+      }
     })
   }
 

@@ -113,7 +113,7 @@ export class Outbox {
     const mayOverlap = submission.mayOverlap?.(this.#raw.connection) === true
     this.#running = submission
     this.#isOverlapping = false
-    this.#writes.gather()
+    if (mayOverlap) this.#writes.gather()
     try {
       this.#raw.query(submission)
       // One that `pg` has refused still counts as running for it, and would take the answers of what follows.
