@@ -49,6 +49,8 @@ export class Account {
   #hasApplied = false
   #hasRolledBack = false
   #isUntracked = false
+  /** Further effects that were written and are not answered, besides the one that `sent` means. */
+  #sentBehind = 0
   /** Lost without an answer, and not {@link resolved}: each in doubt by itself. */
   #unresolved = 0
   /** Statements started so far; and those up to which nothing that has an effect is written any more. */
@@ -123,6 +125,7 @@ export class Account {
     if (effect === 'untracked') this.#isUntracked = true
     if (effect === 'commit' && this.#state === 'open') this.#state = 'committing'
     if (effect !== 'change' && effect !== 'command') return
+    if (this.#state === 'sent' && !isInTransaction) this.#sentBehind += 1
     this.#state = isInTransaction ? 'open' : 'sent'
   }
 
@@ -130,7 +133,8 @@ export class Account {
   answered(outcome: 'done' | 'failed', tag: string | undefined, isInTransaction: boolean): void {
     const state = this.#state
     if (state === 'open' && isInTransaction) return
-    this.#state = 'quiet'
+    this.#state = this.#sentBehind > 0 ? 'sent' : 'quiet'
+    if (this.#sentBehind > 0) this.#sentBehind -= 1
     if (state === 'quiet') return
     if (outcome === 'failed') this.#failed(state)
     else if (state === 'sent') this.#hasApplied = true
@@ -144,7 +148,8 @@ export class Account {
     const state = this.#state
     this.#state = 'quiet'
     if (state === 'open') this.#hasRolledBack = true
-    if (state === 'sent' || state === 'committing') this.#unresolved += 1
+    if (state === 'sent' || state === 'committing') this.#unresolved += 1 + this.#sentBehind
+    this.#sentBehind = 0
   }
 
   /** What became of what was not answered. */

@@ -133,7 +133,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     return this.#session.use(async client => {
       await this.#delivery.prepareFor(client, undefined)
       this.#account.written('untracked', client.isInTransaction)
-      return client.expose()
+      return client.exposeAlone()
     })
   }
 

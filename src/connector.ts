@@ -3,6 +3,7 @@ import type { Client } from './client/client.js'
 import { SessionClient, type SessionParameters } from './client/config.js'
 import { connect } from './client/connect.js'
 import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
+import { StatementNames } from './client/statements.js'
 import type { Clock } from './clock.js'
 import { classify, errorCode } from './disconnect.js'
 import { ListenerError } from './errors.js'
@@ -33,13 +34,18 @@ const SECOND = 1000
 /** Opens clients, prepares the first of them, and remembers why one could not be opened. */
 export class Connector {
   readonly #parts: ConnectorParts
+  readonly #statements: StatementNames
   #failure: ConnectFailure | undefined
   #firstConnect: Promise<void> | undefined
   #isPrepared = false
   #givesEvidence = false
 
   constructor(parts: ConnectorParts) {
+    const { log, options } = parts
     this.#parts = parts
+    this.#statements = new StatementNames(options.statement_cache_size, error =>
+      log.info({ err: error }, 'statements are no longer prepared: the sessions do not keep them')
+    )
   }
 
   get lastError(): ConnectFailure | undefined {
@@ -64,6 +70,7 @@ export class Connector {
           clock,
           connectTimeout: options.connect_timeout * SECOND,
           resetMode: options.pool_reset_on_return,
+          statements: this.#statements,
           prepare: raw => this.#prepare(raw),
           beforeReset: (raw, inTransaction) =>
             emitter.isHeard('reset')

@@ -5,6 +5,7 @@ import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
 import { ControlPart, type Part } from './client/parts.js'
+import type { PreparedStatements } from './client/statements.js'
 import { ConnectionClosedError } from './errors.js'
 import type { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
@@ -28,7 +29,24 @@ export class Dispatch {
     this.#parts = parts
   }
 
+  /** Outside of a transaction, what could not be executed as it was prepared is sent again as it is. */
   async send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
+    try {
+      return await this.#sendOnce(client, job, attempt, client.statements)
+    } catch (error) {
+      const isStale = attempt.exchange?.isStale === true && client.lost === undefined
+      if (!isStale || client.isInTransaction) throw error
+      attempt.probe = undefined
+      return this.#sendOnce(client, job, attempt, undefined)
+    }
+  }
+
+  async #sendOnce<Result>(
+    client: Client,
+    job: Job<Result>,
+    attempt: Attempt,
+    statements: PreparedStatements | undefined
+  ): Promise<Result> {
     const { account, inquiry, replay } = this.#parts
     const { carried } = attempt
     attempt.client = client
@@ -44,17 +62,24 @@ export class Dispatch {
       }
       account.written(effect, isBlock || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
-      attempt.isUnanswered = account.isUnanswered
+      attempt.isUnanswered = effect !== 'read' && account.isUnanswered
     }
     const refusal = () => {
       return account.isCutOff(attempt.started, effect) ? new ConnectionClosedError() : undefined
     }
-    attempt.exchange = new Exchange(attempt.parts, onSubmitted, refusal)
+    // A cancel request names a session: what may be cancelled by itself has nothing beside it.
+    const isCancellable = job.signals !== undefined && job.signals.length > 0
+    const isAlone = carried !== undefined || isBlock || attempt.probe !== undefined || isCancellable
+    const isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
+    const options = { refusal, isPipelined, statements }
+    attempt.exchange = new Exchange(attempt.parts, onSubmitted, options)
     attempt.exchange.isProbing = attempt.probe !== undefined
     try {
       await runCancellable(client, attempt.exchange, job.signals, account, error => {
         attempt.isUnanswered = false
         carried?.answered(client.isInTransaction)
+        // What is unanswered then was written with it, and this answer is not about that.
+        if (effect === 'read' && account.isUnanswered) return
         // A result that cannot be read was executed all the same.
         const isDone = error === undefined || attempt.exchange?.isDone === true
         account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
@@ -91,4 +116,18 @@ export class Dispatch {
 
 async function rollback(client: Client): Promise<void> {
   await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
+}
+
+/**
+ * Whether others may be written before it is answered, and it before they are: where all that can come of it is known
+ * beforehand. What begins, ends or leaves behind something decides what those after it are part of.
+ */
+function mayPipeline<Result>(
+  job: Job<Result>,
+  isInTransaction: boolean,
+  attempt: Attempt
+): boolean {
+  if (job.leavesState) return false
+  if (job.effect === 'read') return true
+  return job.effect === 'change' && (isInTransaction || attempt.evidence !== undefined)
 }

@@ -50,7 +50,9 @@ export class Inquiry {
       account.resolved('aborted')
       return false
     }
-    const evidence = this.#about(attempt.client)
+    // What has asked for an id is not about the transaction of another statement.
+    const { client } = attempt
+    const evidence = attempt.evidence ? attempt.evidence.read(client.pid) : this.#about(client)
     const verdict = evidence && (await this.#doubt()?.resolve(evidence))
     if (verdict === undefined || verdict === 'unknown') return false
     account.resolved(verdict)

@@ -80,7 +80,8 @@ export class StatementRunner implements TransactionHost {
       effectInBlock: this.#promisesReadOnly() ? 'read' : undefined,
       isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
       leavesState: kinds.some(({ kind }) => kind === 'other'),
-      parts: () => configs.map(config => new QueryPart(config, undefined)),
+      parts: () =>
+        configs.map((config, i) => new QueryPart(config, undefined, mayPrepare(kinds[i]))),
       result: parts => parts.filter(isQuery).map(resultOf)
     })
   }
@@ -185,12 +186,17 @@ function jobOf(
     isRepeatable: isReadOnly || kind.kind === 'read' || kind.kind === 'write',
     leavesState: kind.kind === 'other' || kind.kind === 'control',
     endsTransaction: kind.control === 'commit' || kind.control === 'rollback',
-    parts: () => [new QueryPart(config, values)],
+    parts: () => [new QueryPart(config, values, mayPrepare(kind))],
     result: parts => {
       const query = parts.find(isQuery)
       return query?.result === undefined ? emptyResult('COMMIT') : resultOf(query)
     }
   }
+}
+
+/** What has a plan that is worth keeping. */
+function mayPrepare(kind: StatementKind | undefined): boolean {
+  return kind?.kind === 'read' || kind?.kind === 'write'
 }
 
 function isQuery(part: Part): part is QueryPart {

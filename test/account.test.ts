@@ -5,7 +5,7 @@ import { statementKind } from '../src/statement-kind.js'
 /**
  * A session as the account sees it. A text was answered; `!`: it was answered with an error; `?`: it was written and
  * is not answered. `lost`: the session ended, and the next text runs on a new one. `committed`, `aborted`: what was
- * in doubt was found out. `in a block: …`: BEGIN and COMMIT around it, under one Sync.
+ * in doubt was found out. `answered`, `refused`: so was the first of those that are not answered yet. `in a block: …`: BEGIN and COMMIT around it, under one Sync.
  */
 class Story {
   readonly account = new Account()
@@ -14,6 +14,8 @@ class Story {
   tell(event: string): void {
     if (event === 'lost') this.#lose()
     else if (event === 'committed' || event === 'aborted') this.account.resolved(event)
+    else if (event === 'answered') this.account.answered('done', 'INSERT 0 1', false)
+    else if (event === 'refused') this.account.answered('failed', undefined, false)
     else this.#run(event)
   }
 
@@ -125,6 +127,27 @@ t.test('an autocommit effect is in doubt until it is answered, a read never', as
     insert, select 1 ?, lost => applied`
   )
 })
+
+t.test(
+  'of effects that were written together each is answered, lost and found out by itself',
+  async t => {
+    check(
+      t,
+      `
+    insert ?, insert ?, insert ?, answered => applied, in doubt
+    insert ?, insert ?, answered, answered => applied
+    insert ?, insert ?, refused => in doubt, rolled back
+    insert ?, insert ?, refused, answered => applied, rolled back
+    insert ?, insert ?, refused, refused => rolled back
+    insert ?, select 1 ?, insert ?, lost, committed => applied, in doubt
+    insert ?, insert ?, lost, aborted, committed => applied, rolled back
+    insert ?, insert ?, lost, aborted, aborted => rolled back
+    insert ?, insert ?, answered, lost => applied, in doubt
+    insert ?, insert ?, answered, lost, aborted => applied, rolled back
+    insert ?, insert ?, lost, aborted, aborted, insert => applied, rolled back`
+    )
+  }
+)
 
 t.test('a command may have committed inside before it failed', async t => {
   check(

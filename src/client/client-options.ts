@@ -1,10 +1,13 @@
 import type { Clock } from '../clock.js'
 import type { SessionClient } from './config.js'
 import type { ResetMode } from './reset.js'
+import type { StatementNames } from './statements.js'
 
 export interface ClientOptions {
   readonly clock: Clock
   readonly resetMode: ResetMode
+  /** Which texts are to be prepared, for all clients of an engine. */
+  readonly statements?: StatementNames | undefined
   /** Runs before each reset; what it throws costs the client. */
   beforeReset(raw: SessionClient, inTransaction: boolean): Promise<void> | undefined
   /** Something is about to be sent; called for every statement, so it must cost next to nothing. */

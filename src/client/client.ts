@@ -1,14 +1,15 @@
-import { CancelError, classify, PingTimeoutError } from '../disconnect.js'
+import { CancelError, classify } from '../disconnect.js'
 import { sendCancel } from './cancel.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Interrupter } from './interrupter.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
-import { type Ping, pingWithin } from './ping.js'
+import { answered, expectAnswer, type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
 import { resetSession, resetStatements } from './reset.js'
+import { PreparedStatements } from './statements.js'
 import { Traffic } from './traffic.js'
 
 /** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
@@ -16,7 +17,8 @@ const GOODBYE_MS = 1000
 
 /**
  * One session: a `pg.Client` whose death ends no process and is known at once, and whose statements run one after
- * the other and settle when the server is ready again. At ErrorResponse it is not: the transaction status is old.
+ * the other, whether or not they are sent together, and settle when the server is ready for the next. At ErrorResponse
+ * it is not: the transaction status is old.
  */
 export class Client {
   readonly #raw: SessionClient
@@ -25,6 +27,8 @@ export class Client {
   readonly #interrupter: Interrupter
   readonly #onFailed = (error: unknown): void => this.#lose(error)
   readonly #closed: Promise<void>
+  /** What it has prepared by itself; none where `statement_cache_size` is 0. */
+  readonly statements: PreparedStatements | undefined
   /** Which server this is, once it has said so. */
   server: ServerIdentity | undefined
   readonly role = new ReportedRole()
@@ -52,6 +56,7 @@ export class Client {
       isLost: () => this.#lost !== undefined,
       onFailed: this.#onFailed
     })
+    this.statements = options.statements && new PreparedStatements(options.statements)
     this.#heardAt = options.clock.now()
     raw.on('error', this.#onFailed)
     this.#closed = new Promise(resolve => {
@@ -107,7 +112,15 @@ export class Client {
     this.#isUsed = true
     this.#isInOtherHands = true
     this.#options.onSend()
+    this.#outbox.isShared = true
     return this.#raw
+  }
+
+  /** As {@link expose}, when what was sent together is answered: `pg` refuses a cursor until then. */
+  async exposeAlone(): Promise<SessionClient> {
+    const raw = this.expose()
+    if (raw.pipeline) await answered(ping => this.#send(ping))
+    return raw
   }
 
   /**
@@ -160,18 +173,13 @@ export class Client {
    * answered within `timeout` milliseconds.
    */
   expectAnswer(timeout: number, onAnswer: () => void): void {
-    let isAnswered = false
-    const giveUp = () => {
-      if (!isAnswered) this.#lose(new PingTimeoutError(timeout))
-    }
-    // As for a ping: an answer may wait in the socket behind a stall of our own.
-    const onTimeout = () => setImmediate(giveUp)
-    const timer = this.#options.clock.setTimer(timeout, onTimeout, { background: true })
-    this.#raw.connection.once('closeComplete', () => {
-      isAnswered = true
-      timer.cancel()
-      this.#heardAt = this.#options.clock.now()
-      onAnswer()
+    const { connection } = this.#raw
+    expectAnswer(connection, this.#options.clock, timeout, error => {
+      if (error) this.#lose(error)
+      else {
+        this.#heardAt = this.#options.clock.now()
+        onAnswer()
+      }
     })
   }
 
@@ -191,6 +199,7 @@ export class Client {
   #onReset(): void {
     this.#isUsed = false
     this.#isInOtherHands = false
+    this.#outbox.isShared = false
   }
 
   isOver(submission: Submission): boolean {
@@ -251,7 +260,7 @@ export class Client {
       process.nextTick(() => this.#outbox.sendNext())
       return
     }
-    if (classify(error, 'statement').failure === 'disconnect') {
+    if (this.#lost !== undefined || classify(error, 'statement').failure === 'disconnect') {
       this.#lose(error)
       // `pg` says no more than that the socket is closed.
       reject(this.#lost instanceof CancelError ? this.#lost : error)

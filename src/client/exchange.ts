@@ -1,6 +1,16 @@
 import type { Connection } from 'pg'
 import { exemptError } from '../disconnect.js'
 import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
+import type { PreparedStatements } from './statements.js'
+
+export interface ExchangeOptions {
+  /** Asked before anything is written: what it returns is the answer. */
+  readonly refusal?: () => Error | undefined
+  /** It may be written before what was written earlier is answered, and be followed before it is itself. */
+  readonly isPipelined?: boolean
+  /** Where its statements may be prepared. */
+  readonly statements?: PreparedStatements | undefined
+}
 
 /**
  * Several statements under one Sync: one round trip and, unless one of them begins a transaction block, one
@@ -10,7 +20,7 @@ import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire }
 export class Exchange extends PgQuery {
   readonly #parts: readonly Part[]
   readonly #onSubmitted: () => void
-  readonly #refusal: (() => Error | undefined) | undefined
+  readonly #options: ExchangeOptions
   #current = 0
   #wire: Wire | undefined
   /** The name of the part that could not be written. */
@@ -24,15 +34,16 @@ export class Exchange extends PgQuery {
    * long the statements take (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
    */
   isProbing = false
+  /** Nothing of it was executed, since a statement that we had prepared was not there, or not what it was. */
+  isStale = false
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
 
-  /** `refusal` is asked before anything is written: what it returns is the answer. */
-  constructor(parts: readonly Part[], onSubmitted: () => void, refusal?: () => Error | undefined) {
+  constructor(parts: readonly Part[], onSubmitted: () => void, options: ExchangeOptions = {}) {
     super({ text: '' })
     this.#parts = parts
     this.#onSubmitted = onSubmitted
-    this.#refusal = refusal
+    this.#options = options
   }
 
   /** The part that the next answer belongs to; `pg.Client` asks for its name at ParseComplete and on errors. */
@@ -57,10 +68,18 @@ export class Exchange extends PgQuery {
     return this.#current === this.#parts.length
   }
 
+  /** Not while it would rely on a statement that is still being prepared: that may fail. */
+  mayOverlap(connection: Connection): boolean {
+    if (this.#options.isPipelined !== true) return false
+    const { submittedNamedStatements } = connection as unknown as Wire
+    return this.#parts.every(({ name }) => !name || submittedNamedStatements[name] === undefined)
+  }
+
   submit(connection: Connection): Error | null {
-    const refusal = this.#refusal?.()
+    const refusal = this.#options.refusal?.()
     if (refusal) return refusal
     const wire = connection as unknown as Wire
+    const { statements } = this.#options
     const names = new Map<string, string>()
     for (const part of this.#parts) {
       const fault = part.fault(wire, names)
@@ -74,7 +93,9 @@ export class Exchange extends PgQuery {
         wire.close({ type: 'P' })
         wire.flush()
       }
+      statements?.close(wire)
       for (const part of this.#parts) {
+        if (statements && part instanceof QueryPart) part.prepare(statements, wire)
         this.#writeError = part.write(withoutSync(wire))
         if (this.#writeError) {
           exemptError(this.#writeError)
@@ -127,6 +148,9 @@ export class Exchange extends PgQuery {
   }
 
   override handleError(error: Error): void {
+    const { name } = this
+    if (name !== undefined && this.#wire !== undefined)
+      this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
     this.#forgetNames(undefined)
     this.callback(this.#writeError ?? error, undefined)
   }

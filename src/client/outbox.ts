@@ -6,6 +6,8 @@ import { Exchange } from './exchange.js'
 export interface Submission {
   submit(connection: Connection): unknown
   handleError(error: Error, connection: Connection): void
+  /** Whether it may be written now though what was written before it, and allowed the same, is not answered yet. */
+  mayOverlap?(connection: Connection): boolean
 }
 
 /** What a client runs. */
@@ -24,21 +26,29 @@ interface Readiness {
 const COMMITS = /\bcommit\b|\bprepare\s+transaction\b|^\s*end\b/i
 
 /**
- * Sends what is submitted one after the other. `pg.Client` has a queue of its own, which is deprecated, and which
- * cannot tell what was sent from what was not.
+ * Sends what is submitted in order: statements that allow it together, so that they cost one round trip, and anything
+ * else when all before it is answered. `pg.Client` has a queue of its own, which is deprecated, and which cannot tell
+ * what was sent from what was not; what was sent together it matches with the answers, in its pipeline mode.
  */
 export class Outbox {
   readonly #raw: SessionClient
   readonly #queue: Submission[] = []
   readonly #onBroken: (error: unknown) => void
+  readonly #writes: CorkedWrites
+  /** What was written last. */
   #running: Submission | undefined
+  /** Whether all that is not answered yet may be followed. */
+  #isOverlapping = false
   readonly #over = new WeakSet<Submission>()
   #onceQuiet: (() => void) | undefined
   #isHeld = false
+  /** Somebody else may write as well: nothing is sent ahead, or a cursor of theirs could come in between. */
+  isShared = false
 
   /** `onBroken`: something threw while it was being written, so that nobody knows what the server has got. */
   constructor(raw: SessionClient, onBroken: (error: unknown) => void) {
     this.#raw = raw
+    this.#writes = new CorkedWrites(raw)
     this.#onBroken = onBroken
   }
 
@@ -48,8 +58,12 @@ export class Outbox {
   }
 
   send(submission: Submission): void {
-    if (this.isQuiet) this.#write(submission)
-    else this.#queue.push(submission)
+    if (this.isQuiet) {
+      this.#write(submission)
+      return
+    }
+    this.#queue.push(submission)
+    this.#sendAhead()
   }
 
   /** From here on what is sent waits until {@link resume}: a cancel request is under way, and may strike it. */
@@ -89,12 +103,19 @@ export class Outbox {
 
   /** The server is ready for the next one. */
   sendNext(): void {
-    if (!this.isAnswered) return
-    if (this.#running) this.#over.add(this.#running)
-    this.#running = undefined
-    if (this.#isHeld) return
-    const next = this.#queue.shift()
-    if (next) this.#write(next)
+    if (this.isAnswered) {
+      if (this.#running && !isRunnable(this.#running)) this.#over.add(this.#running)
+      this.#running = undefined
+      // Elsewhere than behind statements that allow it, `pg` would refuse cursors in this mode.
+      if (this.#raw.pipeline) setPipeline(this.#raw, false)
+      if (this.#isHeld) return
+      const next = this.#queue.shift()
+      if (next) this.#write(next)
+    } else if (!this.#raw.pipeline) {
+      // Somebody else's query has got between.
+      this.#isOverlapping = false
+    }
+    this.#sendAhead()
     if (this.isQuiet) this.#tellQuiet()
   }
 
@@ -119,10 +140,26 @@ export class Outbox {
     this.#onceQuiet = fn
   }
 
+  /** Sends what may go along with what is under way. */
+  #sendAhead(): void {
+    while (this.#isOverlapping && !this.#isHeld && !this.isShared && this.#running !== undefined) {
+      const [next] = this.#queue
+      if (next?.mayOverlap?.(this.#raw.connection) !== true) return
+      setPipeline(this.#raw, true)
+      this.#queue.shift()
+      this.#write(next)
+    }
+  }
+
   #write(submission: Submission): void {
+    const mayOverlap = submission.mayOverlap?.(this.#raw.connection) === true
     this.#running = submission
+    this.#isOverlapping = false
+    if (mayOverlap) this.#writes.gather()
     try {
       this.#raw.query(submission)
+      // One that `pg` has refused still counts as running for it, and would take the answers of what follows.
+      this.#isOverlapping = mayOverlap && isRunnable(submission) && submission.isSubmitted
     } catch (error) {
       this.refuse(submission, error)
       this.#onBroken(error)
@@ -139,5 +176,35 @@ export class Outbox {
     const tell = this.#onceQuiet
     this.#onceQuiet = undefined
     tell?.()
+  }
+}
+
+function isRunnable(submission: Submission): submission is Runnable {
+  return 'isSubmitted' in submission
+}
+
+/** Its types say that it cannot be changed; a test holds against the installed `pg` that it can. */
+function setPipeline(raw: SessionClient, isOn: boolean): void {
+  Reflect.set(raw, 'pipeline', isOn)
+}
+
+/** Gathers what is written within one turn of the event loop, so that it leaves in one packet. */
+class CorkedWrites {
+  readonly #raw: SessionClient
+  #isCorked = false
+
+  constructor(raw: SessionClient) {
+    this.#raw = raw
+  }
+
+  gather(): void {
+    if (this.#isCorked) return
+    const { stream } = this.#raw.connection
+    this.#isCorked = true
+    stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      stream.uncork()
+    })
   }
 }

@@ -1,4 +1,5 @@
 import pg, { type QueryConfig } from 'pg'
+import type { PreparedStatements } from './statements.js'
 
 /** The part of `pg.Connection` that writes messages; its type declaration asks for arguments that it does not take. */
 export interface Wire {
@@ -96,6 +97,7 @@ function asOnePage(config: QueryConfig): QueryConfig {
 /** A statement of the application, parsed and collected by `pg.Query`. */
 export class QueryPart implements Part {
   readonly #query: QueryInternals
+  readonly #mayPrepare: boolean
   result: unknown
   /** What went wrong on our side: a value that cannot be sent, a row that cannot be parsed. */
   error: Error | undefined
@@ -104,7 +106,9 @@ export class QueryPart implements Part {
   /** The command tag of its answer, without its counts. */
   tag: string | undefined
 
-  constructor(config: QueryConfig, values: unknown[] | undefined) {
+  /** `mayPrepare`: it may be given a name under which the server keeps it prepared, if it has none. */
+  constructor(config: QueryConfig, values: unknown[] | undefined, mayPrepare = false) {
+    this.#mayPrepare = mayPrepare && !config.name && config.types === undefined
     this.#query = new PgQuery(asOnePage(config), values)
     this.#query.callback = (error, result) => {
       if (error) this.error ??= error
@@ -118,6 +122,11 @@ export class QueryPart implements Part {
 
   get text(): string {
     return this.#query.text
+  }
+
+  /** The name that was found for it. */
+  prepare(statements: PreparedStatements, wire: Wire): void {
+    if (this.#mayPrepare) this.#query.name = statements.assign(this.#query.text, wire)
   }
 
   /** What `pg.Client` gives a query it runs, and cannot give one inside an exchange. */

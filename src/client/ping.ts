@@ -27,6 +27,13 @@ export class Ping implements Submittable {
   }
 }
 
+/** Resolves when everything sent before the ping, and it, is answered. */
+export function answered(send: (ping: Ping) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    send(new Ping(error => (error ? reject(error) : resolve())))
+  })
+}
+
 /**
  * Sends a ping, and gives the session up if it is not answered in time.
  *
@@ -57,5 +64,25 @@ export function pingWithin(
       resolve()
     })
     send(ping)
+  })
+}
+
+/** Tells once whether a probing exchange that is sent next is answered within `timeout` milliseconds. */
+export function expectAnswer(
+  connection: Connection,
+  clock: Clock,
+  timeout: number,
+  tell: (error: PingTimeoutError | undefined) => void
+): void {
+  let isAnswered = false
+  const giveUp = () => {
+    if (!isAnswered) tell(new PingTimeoutError(timeout))
+  }
+  // As for a ping: an answer may wait in the socket behind a stall of our own.
+  const timer = clock.setTimer(timeout, () => setImmediate(giveUp), { background: true })
+  connection.once('closeComplete', () => {
+    isAnswered = true
+    timer.cancel()
+    tell(undefined)
   })
 }

@@ -179,7 +179,9 @@ t.test('what is refused when its turn comes is not written, and the session goes
   let isRefused = false
   const refusal = () => (isRefused ? no : undefined)
   const before = run(client, 'select 1')
-  const exchange = new Exchange([query('insert into notes values (9)')], () => t.fail(), refusal)
+  const exchange = new Exchange([query('insert into notes values (9)')], () => t.fail(), {
+    refusal
+  })
   const script = new Script('select 1; insert into notes values (9)', () => t.fail(), refusal)
   const refused = [client.run(exchange), client.run(script)]
   isRefused = true
