@@ -104,9 +104,6 @@ export type EngineOptionName = keyof EngineOptions
 
 export const ENGINE_OPTION_NAMES = Object.keys(engineOptionsSchema.shape) as EngineOptionName[]
 
-/** Options that this version knows and does not honour yet; to set one must not look as if it worked. */
-export const NOT_SUPPORTED_YET: ReadonlySet<string> = new Set<EngineOptionName>([])
-
 /** Options that size or order a pool, which `NullPool` is not. SQLAlchemy refuses them too. */
 export const QUEUE_POOL_ONLY: ReadonlySet<string> = new Set<EngineOptionName>([
   'pool_size',

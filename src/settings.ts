@@ -14,7 +14,6 @@ import {
   type EngineOptions,
   type EngineOptionsInput,
   engineOptionsSchema,
-  NOT_SUPPORTED_YET,
   QUEUE_POOL_ONLY
 } from './options.js'
 
@@ -109,7 +108,6 @@ function validate(sourced: Map<string, Sourced>, faults: string[]): EngineOption
       faults.push(`${shown}: unknown option (from ${source}); known are ${names}`)
       continue
     }
-    if (NOT_SUPPORTED_YET.has(key)) faults.push(`${key}: not supported yet (from ${source})`)
     if (isNullPool && QUEUE_POOL_ONLY.has(key)) {
       faults.push(`${key}: not an option of poolclass "NullPool" (from ${source})`)
     }

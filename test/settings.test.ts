@@ -1,6 +1,6 @@
 import t from 'tap'
 import { InvalidOptionsError } from '../src/errors.js'
-import { ENGINE_OPTION_NAMES, NOT_SUPPORTED_YET, QUEUE_POOL_ONLY } from '../src/options.js'
+import { ENGINE_OPTION_NAMES, QUEUE_POOL_ONLY } from '../src/options.js'
 import { invalidOptions, readSettings, type SettingsSource } from '../src/settings.js'
 
 const URL = 'postgres://notes_user:hunter2@db.internal:5432/notes'
@@ -154,15 +154,6 @@ t.test('C05 X28: an unknown option does not boot, and its name is told with the 
     t.ok(ENGINE_OPTION_NAMES.every(name => faults[0]?.includes(name)))
     t.notMatch(faults[0], /hunter2/)
   }
-})
-
-t.test('an option that is not honoured yet does not boot', async t => {
-  for (const name of NOT_SUPPORTED_YET) {
-    t.match(faultsOf({ env: { ...env, [`ENGINE_OPTIONS__${name.toUpperCase()}`]: '1' } }), [
-      new RegExp(`^${name}: not supported yet \\(from ENGINE_OPTIONS__`)
-    ])
-  }
-  t.strictSame(faultsOf({}), [])
 })
 
 t.test('C06: NullPool takes no option that sizes or orders a pool', async t => {
