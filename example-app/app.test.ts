@@ -148,7 +148,7 @@ t.test(
     t.teardown(() => postgres.start())
     const reply = await fetch(`${address}/accounts`, jsonBody({ owner: 'Ada' }))
     t.equal(reply.status, 503)
-    t.equal(reply.headers.get('retry-after'), '1')
+    t.match(reply.headers.get('retry-after'), /^[1-9]\d?$/)
     t.equal(reply.headers.get('content-type'), 'application/problem+json; charset=utf-8')
     t.match(await reply.json(), { code: 'FST_DB_UNAVAILABLE', retryable: true })
     t.equal((await fetch(`${address}/health`)).status, 503)

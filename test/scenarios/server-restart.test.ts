@@ -24,7 +24,7 @@ t.test(
     for (const response of await Promise.all(requests)) {
       t.equal(response.statusCode, 503)
       t.equal(response.json().code, 'FST_DB_UNAVAILABLE')
-      t.equal(response.headers['retry-after'], '1')
+      t.match(response.headers['retry-after'], /^[1-9]\d?$/)
     }
     t.equal(app.db.status().state, 'down')
     t.equal(app.db.status().size, 0, 'no slot is lost')
