@@ -234,6 +234,8 @@ export class Session {
     const { deadline } = this.stop
     const { verification } = use
     if (this.isEnded) this.stop.assertNotSet()
+    // Not to be begun for somebody who has left already: nobody would give back what came of it.
+    throwIfAborted(use.signals)
     this.#stopLeakWatch ??= this.#host.leakWatch.watch()
     if (this.#checkingOut?.isCalledOff) this.#checkingOut = undefined
     this.#checkingOut ??= new SharedCheckout(signal =>
