@@ -150,8 +150,14 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   /** Takes a client now instead of with the first statement. */
   async open(signal: AbortSignal | undefined): Promise<this> {
     assertSignal(signal)
-    await this.#session.use(() => undefined, { signals: signal && [signal] })
-    return this
+    try {
+      await this.#session.use(() => undefined, { signals: signal && [signal] })
+      return this
+    } catch (error) {
+      // It may have got a client at the moment its caller left, who gets nothing to give back.
+      this.end()
+      throw error
+    }
   }
 
   /**
