@@ -215,10 +215,14 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    */
   abort(isSafe: boolean, isWriting: boolean): boolean {
     if (mayFinish(this.#host.onAbort, isSafe, isWriting)) return this.#session.ending.linger()
-    // Nobody will commit it.
+    this.abandon()
+    return false
+  }
+
+  /** What runs is cancelled, but for a COMMIT, and what nobody has committed is rolled back. */
+  abandon(): void {
     this.endRoute('ROLLBACK').catch(() => {})
     this.#session.ending.abort()
-    return false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

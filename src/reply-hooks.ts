@@ -128,6 +128,7 @@ export async function onSend(
   }
   if (state[kScope] === null && !mayStillUse(request, payload)) return payload
   const scope = scopeOf(request)
+  scope.answering()
   const status = payload instanceof Response ? payload.status : reply.statusCode
   const isSuccess = status < 400 && state[kThrown] === null
   if (!isSuccess) await scope.rollback()

@@ -30,6 +30,7 @@ export class RequestScope {
   readonly #request: RequestFacts
   readonly #connections = new Map<Engine, Connection>()
   #isEnded = false
+  #isAnswering = false
 
   constructor(config?: RouteDatabaseConfig, request: RequestFacts = { isSafe: false }) {
     this.#config = config
@@ -51,6 +52,11 @@ export class RequestScope {
     else response.once('close', () => this.#onClose(response))
   }
 
+  /** Its handler is through: what is left to be done is the reply's own. */
+  answering(): void {
+    this.#isAnswering = true
+  }
+
   #onClose(response: Closable): void {
     if (response.writableEnded) this.end()
     else this.#abort()
@@ -60,6 +66,11 @@ export class RequestScope {
   #abort(): void {
     if (this.#isEnded) return
     const connections = [...this.#connections.values()]
+    if (this.#isAnswering) {
+      this.#isEnded = true
+      for (const connection of connections) connection.abandon()
+      return
+    }
     const isWriting = connections.some(connection => connection.isWriting)
     const { isSafe } = this.#request
     const goesOn = connections.map(connection => connection.abort(isSafe, isWriting))
