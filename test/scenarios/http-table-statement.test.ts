@@ -82,28 +82,31 @@ t.test('a deadlock (40P01)', async t => {
   await assertAnswered(t, { options, handler: deadlock }, CONTENTION)
 })
 
-t.test('a write where the server takes none (25006) replaces every connection', async t => {
-  await postgres.admin(`create role reader login superuser password 'reader'`)
-  await postgres.admin('alter role reader set default_transaction_read_only = on')
-  const url = new URL(postgres.url)
-  url.username = 'reader'
-  url.password = 'reader'
-  const expected: Expected = {
-    code: 'FST_DB_READ_ONLY',
-    status: 503,
-    outcome: 'rolled_back',
-    retryAfter: '1'
-  }
-  const write: Failing['handler'] = async ({ db }, app) => {
-    const { generation } = app.db.status()
-    try {
-      await db.query('update secrets set id = 2 where id = 2')
-    } finally {
-      t.equal(app.db.status().generation, generation + 1)
+t.test(
+  'a write where the server takes none (25006); to replace what never took any would change nothing',
+  async t => {
+    await postgres.admin(`create role reader login superuser password 'reader'`)
+    await postgres.admin('alter role reader set default_transaction_read_only = on')
+    const url = new URL(postgres.url)
+    url.username = 'reader'
+    url.password = 'reader'
+    const expected: Expected = {
+      code: 'FST_DB_READ_ONLY',
+      status: 503,
+      outcome: 'rolled_back',
+      retryAfter: '1'
     }
+    const write: Failing['handler'] = async ({ db }, app) => {
+      const { generation } = app.db.status()
+      try {
+        await db.query('update secrets set id = 2 where id = 2')
+      } finally {
+        t.equal(app.db.status().generation, generation)
+      }
+    }
+    await assertAnswered(t, { options: { url: url.href }, handler: write }, expected)
   }
-  await assertAnswered(t, { options: { url: url.href }, handler: write }, expected)
-})
+)
 
 t.test('it refuses the password, or has no such database or user', async t => {
   const expected = { code: 'FST_DB_MISCONFIGURED', status: 500, outcome: 'none' }
