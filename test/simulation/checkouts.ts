@@ -7,6 +7,9 @@ import type { SimulatedClient } from './client.js'
 import { SimulatedError } from './fates.js'
 import type { Loans } from './loans.js'
 
+/** A timer is set for a distance, and its sum with the time then may fall short of the moment that was meant. */
+const ROUNDING = 1e-6
+
 export interface CheckoutPlan {
   readonly deadline?: number | undefined
   readonly hasSignal?: boolean
@@ -129,7 +132,8 @@ export class Checkouts {
   #isTimeUp(booking: Booking, error: unknown): boolean {
     const books = this.#books
     const { clock, counts, gate } = books
-    const isOver = clock.now() >= booking.deadline
+    const now = clock.now() + ROUNDING
+    const isOver = now >= booking.deadline
     if (error instanceof PoolTimeoutError) {
       if (!isOver || gate.isClosed) return false
       books.took(
@@ -139,7 +143,12 @@ export class Checkouts {
     }
     if (!gate.isClosed || error !== gate.failure) return false
     const isWaiting = booking.state === 'waiting' && !books.isSpared
-    const isParked = isWaiting && clock.now() >= books.parkedUntil(booking)
+    const isParked = isWaiting && now >= books.parkedUntil(booking)
+    // Seen when it was looked at again, since those whose clients it hoped for have not given them back.
+    if (isWaiting && !isParked && !isOver && booking.deadline < gate.nextProbeAt) {
+      books.took('park: refused, too late for the next probe')
+      return true
+    }
     if (isParked && isOver) counts.ambiguous += 1
     else if (isOver) counts.timeouts += 1
     if (isParked) books.took('park: recovery_timeout over')

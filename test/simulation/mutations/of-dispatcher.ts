@@ -99,7 +99,7 @@ export const DISPATCHER: readonly Change[] = [
   },
   {
     name: 'a ping that timed out raises no doubt',
-    find: 'if (error instanceof PingTimeoutError) checkout.doubtedGeneration = slot.generation',
+    find: 'if (error instanceof PingTimeoutError) borrower.doubtedGeneration = slot.generation',
     replace: ''
   },
   {
