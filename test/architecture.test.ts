@@ -249,6 +249,23 @@ t.test('src keeps to its floors', async t => {
   t.strictSame(findViolations(sources, new Set(listFiles('test'))), [])
 })
 
+t.test('C08: nothing that the engine loads knows Fastify', async t => {
+  const root = path.resolve(import.meta.dirname, '../src')
+  const loaded = new Set(['engine.ts'])
+  const packages = new Set<string>()
+  for (const file of loaded) {
+    const text = fs.readFileSync(path.join(root, file), 'utf8')
+    const tree = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
+    for (const { specifier } of findImports(tree)) {
+      const target = path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts')
+      if (specifier.startsWith('.')) loaded.add(target)
+      else if (!specifier.startsWith('node:')) packages.add(specifier)
+    }
+  }
+  t.ok(loaded.has('pool/pool.ts'), 'the files were followed')
+  t.strictSame([...packages].sort(), ['pg', 'zod'])
+})
+
 /** What is wrong with a made-up src/ in which every file has its test. */
 function violationsOf(files: Record<string, string>): string[] {
   const tests = Object.keys(files).map(file => file.replace(/\.ts$/, '.test.ts'))

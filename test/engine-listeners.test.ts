@@ -262,3 +262,45 @@ t.test('P80 P81 P82: the listener is told first, then one ROLLBACK is sent, if a
     'reset(false)'
   ])
 })
+
+for (const event of ['connect', 'checkout'] as const) {
+  t.test(`E18: who leaves within a ${event} listener has nothing sent for it`, async t => {
+    const proxy = await startProxy(t, postgres)
+    const statements = recordStatements(proxy)
+    const { engine } = openEngine(t, proxy.url(postgres.url), ONE)
+    const caller = new AbortController()
+    const reason = new Error('the caller has left')
+    engine.on(event, () => caller.abort(reason))
+    const db = requestOf(engine)
+    await t.rejects(db.query({ text: 'select 1', signal: caller.signal }), reason)
+    db.end()
+    await until(() => engine.status().checkedOut + engine.status().connecting === 0)
+    t.notOk(statements.includes('select 1'))
+    t.match(await engine.query('select 2 x'), { rows: [{ x: 2 }] }, 'and its place is free')
+  })
+}
+
+t.test('P05: what a listener is told holds nothing that outlives the client', async t => {
+  const { engine } = openEngine(t, postgres.url, ONE)
+  const told: object[] = []
+  for (const event of ['connect', 'checkout', 'reset', 'checkin', 'close'] as const) {
+    engine.on(event, payload => void told.push(payload))
+  }
+  const ofClient = async () => {
+    await engine.query('select 1')
+    await until(() => engine.status().idle === 1)
+    engine.invalidate()
+    const objects = told
+      .splice(0)
+      .flatMap(payload => [payload, ...Object.values(payload)])
+      .filter(value => typeof value === 'object' && value !== null)
+    return new Set(objects)
+  }
+  const first = await ofClient()
+  const second = await ofClient()
+  t.ok(first.size > 5, 'a payload each, and the client')
+  t.same(
+    [...second].filter(object => first.has(object)),
+    []
+  )
+})

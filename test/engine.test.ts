@@ -95,7 +95,7 @@ t.test('X18: a signal calls off the wait for a client, and leaves none behind', 
   await until(() => engine.status().idle === 1)
 })
 
-t.test('A06: dispose() closes what is idle now and the rest when it comes back', async t => {
+t.test('A06 A07: dispose() closes what is idle now and the rest when it comes back', async t => {
   const { engine } = openEngine(t, named(postgres.url, 'disposed'))
   const [a, b] = await Promise.all([engine.connect(), engine.connect()])
   const pid = await servedBy(a)

@@ -1,5 +1,6 @@
 import type { Connection, Submittable } from 'pg'
 import pg from 'pg'
+import PgCursor from 'pg-cursor'
 import t from 'tap'
 import { openEngine, requestOf, servedBy, until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
@@ -266,3 +267,21 @@ t.test("pg's query_timeout does not reach back to a cursor that is through", asy
   t.equal(await servedBy(db), pid)
   db.end()
 })
+
+t.test(
+  'R26: closing a cursor whose session was lost harms nobody: the loss was told where it reads',
+  async t => {
+    const { engine } = openEngine(t, postgres.url)
+    const db = requestOf(engine)
+    const pid = await servedBy(db)
+    const cursor = db.query(new PgCursor('select generate_series(1, 20) id'))
+    t.same(await cursor.read(1), [{ id: 1 }])
+    await postgres.terminateBackends({ pids: [pid] })
+    await until(() => engine.status().generation === 1)
+    await t.rejects(cursor.read(1), disconnected)
+    await cursor.close()
+    t.not(await servedBy(db), pid)
+    db.end()
+    t.match(engine.status(), { size: 1, idle: 1, generation: 1 })
+  }
+)

@@ -191,3 +191,42 @@ t.test('T32 T33: rolled back as a whole, its savepoints need no statement', asyn
   t.same(statements.slice(3, 4), ['ROLLBACK'])
   db.end()
 })
+
+t.test('T11: a savepoint of ours cannot be rolled back from outside its function', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  const handles: Transaction[] = []
+  await db.transaction(async tx => {
+    await insert(tx, 1)
+    await t.rejects(
+      tx.transaction(async inner => {
+        handles.push(inner)
+        await insert(inner, 2)
+        throw no
+      }),
+      no
+    )
+    const again = 'rollback to savepoint fastify_pg_engine_1'
+    for (const handle of [...handles, tx, db]) await t.rejects(handle.query(again), state)
+    await insert(tx, 3)
+  })
+  t.equal(handles.length, 1)
+  t.same(await notes(), [1, 3])
+  db.end()
+})
+
+t.test("T11: one of the application's own is the server's to answer for", async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  await db.query('begin')
+  await db.query('savepoint a')
+  await db.query('insert into notes values (1)')
+  t.equal((await db.query('rollback to savepoint a')).command, 'ROLLBACK')
+  t.equal((await db.query('rollback to savepoint a')).command, 'ROLLBACK')
+  await db.query('release savepoint a')
+  await t.rejects(db.query('rollback to savepoint a'), { code: '3B001' })
+  t.equal(db.invalidated, false)
+  await db.query('rollback')
+  t.same(await notes(), [])
+  db.end()
+})

@@ -35,6 +35,23 @@ t.test('what the function returns is returned once it is committed', async t => 
   db.end()
 })
 
+t.test('F24: what follows it finds it committed, and is not reached if it was not', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const followed: number[][] = []
+  const add = (id: number) =>
+    engine
+      .transaction(tx => tx.query('insert into notes values ($1), ($1 + 1)', [id]))
+      .then(async () => followed.push(await notes()))
+  await add(1)
+  await t.rejects(add(2), { code: '23505' })
+  await t.rejects(
+    engine.transaction(tx => tx.query('insert into late values (1), (1)')).then(notes),
+    { code: '23505' },
+    'nor where only COMMIT fails'
+  )
+  t.same(followed, [[1, 2]])
+})
+
 t.test('T16: what it throws is thrown, after one ROLLBACK', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)

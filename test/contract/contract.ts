@@ -11,7 +11,7 @@ export const CONTRACT = path.join(TESTS, 'CONTRACT.md')
  * A scenario of the suites of SQLAlchemy and Flask-SQLAlchemy, or one that both lack.
  *
  * - `Y`: it is ours as it is, and has a test
- * - `A`: it is ours as decided in `says`, which a test holds where there is something to be held
+ * - `A`: it is ours as decided in `says`, and has a test
  * - `N`: it has no counterpart here; `says` why
  */
 export interface Scenario {
@@ -78,7 +78,7 @@ export function findHolders(): Holders {
 export function faultsOf(chapters: readonly Chapter[], holders: Holders): string[] {
   const scenarios = chapters.flatMap(chapter => chapter.scenarios)
   const ids = new Set(scenarios.map(({ id }) => id))
-  const untested = scenarios.filter(({ id, use }) => use === 'Y' && !holders.has(id))
+  const untested = scenarios.filter(({ id, use }) => use !== 'N' && !holders.has(id))
   const pointless = scenarios.filter(({ id, use }) => use === 'N' && holders.has(id))
   const unknown = [...holders].filter(([id]) => !ids.has(id))
   return [
@@ -99,7 +99,7 @@ export function render(chapters: readonly Chapter[], holders: Holders): string {
     'open (X), as this project keeps it. The titles of the tests begin with the ids:',
     "`grep -rn 'R10' test` finds them.",
     '',
-    `Y (${count('Y')}): kept as it is, by tests. A (${count('A')}): kept as decided in the line.`,
+    `Y (${count('Y')}): kept as it is, by tests. A (${count('A')}): kept as decided in the line, by tests.`,
     `N (${count('N')}): has no counterpart here, for the reason in the line.`,
     '',
     'Written by `npm run contract` from `contract/scenarios.txt` and the titles; not to be edited.',

@@ -372,3 +372,46 @@ t.test('nor does a probe that hangs keep them waiting then', async t => {
   for (const attempt of server.hanging.splice(0)) attempt.succeed()
   await settle()
 })
+
+t.test(
+  'X04: one of twenty taken leave of costs one connect at first, and all in the end',
+  async t => {
+    const { pool, server } = buildPool(t, { poolSize: 20, isPrePing: true })
+    const [killed] = await fillIdle(pool, 20)
+    killed!.pingReply = adminShutdown()
+    server.reply = 'hang'
+    const before = server.connects
+    const connecting: number[] = []
+    const takeAll = async () => {
+      const checkouts = startMany(pool, 20)
+      while (checkouts.some(({ state }) => state === 'pending')) {
+        await settle()
+        connecting.push(server.hanging.length)
+        for (const attempt of server.hanging.splice(0)) attempt.succeed()
+        await settle()
+      }
+      for (const checkout of checkouts) pool.checkin(checkout.value)
+    }
+    await takeAll()
+    t.strictSame(connecting, [1], 'whether the server still takes clients, one shows')
+    await takeAll()
+    t.strictSame(
+      connecting,
+      [1, 5, 5, 5, 4],
+      'the rest when somebody wants them, a quarter at a time'
+    )
+    t.equal(server.connects - before, 20)
+    t.match(pool.status(), { generation: 1, size: 20, idle: 20 })
+  }
+)
+
+t.test('X04: where the hook says that it is one client, one is replaced', async t => {
+  const judge = () => ({ failure: 'disconnect', scope: 'client' }) as const
+  const { pool, server } = buildPool(t, { poolSize: 20, isPrePing: true, judge })
+  const [killed] = await fillIdle(pool, 20)
+  killed!.pingReply = adminShutdown()
+  const leases = await takeMany(pool, 20)
+  t.equal(server.connects, 21)
+  t.match(pool.status(), { generation: 0, size: 20 })
+  for (const lease of leases) pool.checkin(lease)
+})
