@@ -28,11 +28,13 @@ export class OpenTransaction {
   ): Promise<Result> {
     this.enter()
     try {
-      if (this.isBegun || !(await this.claim())) return await work(undefined)
+      // Only for whoever is under way: behind a wait nobody can tell any more who has taken the client.
+      while (!this.isBegun && this.#claim !== undefined) await this.#claim.over
+      if (!this.#claims()) return await work(undefined)
       try {
         return await work(this)
       } finally {
-        this.release()
+        this.#release()
       }
     } finally {
       this.leave()
@@ -47,10 +49,9 @@ export class OpenTransaction {
 
   /**
    * Whether the caller's statement is to carry BEGIN. Those started behind it wait until it is through, also when it
-   * must be repeated: if BEGIN failed, they would be committed one by one. Whoever is told yes must {@link release}.
+   * must be repeated: if BEGIN failed, they would be committed one by one. Whoever is told yes must release.
    */
-  async claim(): Promise<boolean> {
-    while (this.#claim !== undefined) await this.#claim.over
+  #claims(): boolean {
     if (this.isRefused)
       throw new TransactionStateError('The server refused to begin the transaction')
     if (this.isBegun || this.isOver) return false
@@ -62,7 +63,7 @@ export class OpenTransaction {
     return true
   }
 
-  release(): void {
+  #release(): void {
     const claim = this.#claim
     this.#claim = undefined
     claim?.end()

@@ -1,7 +1,8 @@
+import Cursor from 'pg-cursor'
 import t from 'tap'
 import { LeakWatch } from '../src/leak-watch.js'
 import { FakeClock } from './fixtures/fake-clock.js'
-import { openEngine, requestOf, until } from './fixtures/open-engine.js'
+import { type LogLine, openEngine, requestOf, until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
 
 const postgres = await startPostgres(t)
@@ -43,29 +44,58 @@ t.test('given back in time, nothing is said', async t => {
   t.same(lines, [])
 })
 
-t.test('A01 P39: whoever took it is named, with the first statement or before', async t => {
+const HELD = 'a database connection is held for long'
+
+/** Who was named, by the function that the engine was called in. */
+function named(log: readonly LogLine[]): unknown[] {
+  return log
+    .filter(({ message }) => message === HELD)
+    .map(({ fields }) => /\bborrowed\w+/.exec(Reflect.get(fields, 'borrower'))?.[0])
+}
+
+t.test('A01 P39: whoever took it is named, in whatever way it was taken', async t => {
   const { engine, log } = openEngine(t, postgres.url, { leak_timeout: 0.01 })
-  const held = () =>
-    log.filter(({ message }) => message === 'a database connection is held for long')
   const db = requestOf(engine)
-  const ways: Record<string, () => Promise<unknown>> = {
-    byQuery: async function borrowedByQuery() {
-      await db.query('select 1')
-      await until(() => held().length === 1)
-    },
-    byConnect: async function borrowedByConnect() {
-      await using connection = await engine.connect()
-      await until(() => held().length === 2)
-      return connection
-    }
-  }
-  for (const borrow of Object.values(ways)) {
-    await borrow()
-    db.release()
-  }
+  const isNamed = (count: number) => until(() => named(log).length === count)
+  await (async function borrowedByQuery() {
+    await db.query('select 1')
+    await isNamed(1)
+  })()
+  db.release()
+  await (async function borrowedByConnect() {
+    await using connection = await engine.connect()
+    await isNamed(2)
+    return connection
+  })()
+  await (async function borrowedByTransaction() {
+    await db.transaction(async tx => {
+      await tx.query('select 1')
+      await isNamed(3)
+    })
+  })()
+  db.release()
+  await (async function borrowedBySavepoint() {
+    await engine.transaction(tx =>
+      tx.transaction(async nested => {
+        await nested.batch(['select 1'])
+        await isNamed(4)
+      })
+    )
+  })()
+  await (async function borrowedByCursor() {
+    await db.transaction(async tx => {
+      const cursor = tx.query(new Cursor('select 1'))
+      await cursor.read(1)
+      await isNamed(5)
+      await cursor.close()
+    })
+  })()
   db.end()
-  t.match(
-    held().map(({ fields }) => Reflect.get(fields, 'borrower')),
-    [/borrowedByQuery/, /borrowedByConnect/]
-  )
+  t.same(named(log), [
+    'borrowedByQuery',
+    'borrowedByConnect',
+    'borrowedByTransaction',
+    'borrowedBySavepoint',
+    'borrowedByCursor'
+  ])
 })
