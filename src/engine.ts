@@ -18,7 +18,7 @@ import { createJudge, type Judge } from './judge.js'
 import { LeakWatch } from './leak-watch.js'
 import { Ledger } from './ledger.js'
 import type { EngineLogger } from './logger.js'
-import type { EngineOptions } from './options.js'
+import type { EngineOptions, ShownOptions } from './options.js'
 import { capacityOf } from './pool/capacity.js'
 import type { Pool } from './pool/pool.js'
 import { poolOptions } from './pool-options.js'
@@ -187,6 +187,12 @@ export class Engine implements Queryable {
   get pool(): PgPool {
     this.#pgPool ??= pgPool(clientSource(this, capacityOf(poolOptions(this.#options)).limit))
     return this.#pgPool
+  }
+
+  /** The options in force, defaults filled in, for diagnosis; times are seconds. Not `connect_args`: they may hold a password. */
+  get options(): ShownOptions {
+    const { connect_args: _connectArgs, ...shown } = this.#options
+    return Object.freeze(shown)
   }
 
   /** Where the engine stands now; a plain object, cheap enough for a metrics scrape. */

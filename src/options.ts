@@ -101,6 +101,8 @@ export type EngineOptions = z.output<typeof engineOptionsSchema>
 /** `ENGINE_OPTIONS` as a user writes them. */
 export type EngineOptionsInput = z.input<typeof engineOptionsSchema>
 export type EngineOptionName = keyof EngineOptions
+/** Those that may be shown: `connect_args` may hold a password or a key. */
+export type ShownOptions = Readonly<Omit<EngineOptions, 'connect_args'>>
 
 export const ENGINE_OPTION_NAMES = Object.keys(engineOptionsSchema.shape) as EngineOptionName[]
 

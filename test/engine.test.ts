@@ -129,6 +129,24 @@ t.test('status() is a plain object that tells where the engine stands', async t 
   t.match(engine.status(), { checkedOut: 0, waiting: 0, counters: { checkouts: 3 } })
 })
 
+t.test(
+  'P47: the options in force can be seen, and not be changed; secrets are not among them',
+  async t => {
+    const { engine } = openEngine(t, postgres.url, {
+      pool_timeout: 0,
+      pool_size: 1,
+      max_overflow: 0,
+      connect_args: { password: 'swordfish' }
+    })
+    t.match(engine.options, { pool_timeout: 0, pool_size: 1, pool_recycle: 300, echo: false })
+    t.throws(() => Object.assign(engine.options, { pool_timeout: 30 }), TypeError)
+    t.notMatch(JSON.stringify(engine.options), /swordfish|connect_args/)
+    const holder = await engine.connect()
+    await t.rejects(engine.connect(), { code: 'FST_DB_POOL_TIMEOUT' }, 'they are in force')
+    holder.release()
+  }
+)
+
 t.test('ping() resolves though every client is in use and requests wait', async t => {
   const { engine } = openEngine(t, named(postgres.url, 'pinged'), ONE)
   await engine.ping()
