@@ -1,8 +1,24 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { EngineStatus } from '../../src/engine-parts.js'
 
 export const FLASK = 'Flask-SQLAlchemy, pool_pre_ping'
 const PYTHON = '/usr/bin/python3'
+
+/** What a server tells about itself, since its start. */
+export interface Report {
+  /** Attempts to connect to the database, also those that were refused. */
+  readonly connects: number
+  /** `at` in milliseconds, as `Date.now()` has it. */
+  readonly events: readonly { readonly name: string; readonly at: number }[]
+  /** Bytes; the heap after a collection. */
+  readonly heap: number
+  readonly rss: number
+  /** How long each refusal took that was not told before. */
+  readonly refusedMs: readonly number[]
+  /** Of ours only. */
+  readonly status: EngineStatus | undefined
+}
 
 /** A server under test, in a process of its own, which an outage may end. */
 export class Contender {
@@ -11,9 +27,9 @@ export class Contender {
   port = 0
   hasExited = false
 
-  constructor(name: string, url: string) {
+  constructor(name: string, url: string, engineOptions: object = {}) {
     this.#isNode = name !== FLASK
-    this.#process = this.#isNode ? startNode(name, url) : startFlask(url)
+    this.#process = this.#isNode ? startNode(name, url, engineOptions) : startFlask(url)
     this.#process.on('exit', () => {
       this.hasExited = true
     })
@@ -26,13 +42,13 @@ export class Contender {
     return this
   }
 
-  /** Attempts to connect since the start; undefined where nobody counts, or is left to ask. */
-  async connects(): Promise<number | undefined> {
+  /** Undefined where nobody counts, or is left to ask. */
+  async report(): Promise<Report | undefined> {
     if (!this.#isNode || this.hasExited) return undefined
-    this.#process.send('connects')
+    this.#process.send('report')
     const exit = once(this.#process, 'exit').then(() => [undefined])
-    const [connects] = await Promise.race([once(this.#process, 'message'), exit])
-    return connects as number | undefined
+    const [report] = await Promise.race([once(this.#process, 'message'), exit])
+    return report as Report | undefined
   }
 
   async stop(): Promise<void> {
@@ -53,15 +69,15 @@ export function hasFlask(): boolean {
   }
 }
 
-/** From its sources, so that it can be run at once: what is counted here does not depend on speed. */
-function startNode(name: string, url: string): ChildProcess {
-  const env = { ...process.env, NODE_OPTIONS: '' }
-  const execArgv = ['--import', 'tsx', '--conditions=fastify-pg-engine:source']
+/** Compiled, as an installed package is: a TypeScript loader would make every error that is thrown expensive. */
+function startNode(name: string, url: string, engineOptions: object): ChildProcess {
+  const file = new URL('../dist/bench/outage/server.js', import.meta.url)
+  const env = { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' }
   // What ends it is part of the result, not of the output.
   const stdio = ['ignore', 'ignore', 'ignore', 'ipc'] as const
-  return fork(new URL('./server.ts', import.meta.url), [name, url], {
+  return fork(file, [name, url, JSON.stringify(engineOptions)], {
     env,
-    execArgv,
+    execArgv: ['--expose-gc'],
     stdio: [...stdio]
   })
 }

@@ -1,17 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import pg from 'pg'
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres
 } from '../../example-app/embedded-postgres.js'
 import { Contender, FLASK, hasFlask } from './contender.js'
 import { type Answer, Load } from './load.js'
+import { answersByStatus, quantile, query, SCHEMA, verdictsOn } from './verdict.js'
 
 const HELP = `npm run bench:outage -- [options]
 
-A real PostgreSQL is restarted under load: what do HTTP clients get to see? All figures but the longest answer and the
-outage itself are counts.
+A real PostgreSQL is restarted under load: what do HTTP clients get to see? Requests per second are those of the second
+before the outage, and of the last one after it; all but the times are counts.
 
   --workers N     HTTP clients with one request at a time; one in four inserts a row (default 32)
   --only TEXT     servers whose name contains it
@@ -34,8 +34,11 @@ const OUTAGES: Record<string, (postgres: EmbeddedPostgres) => Promise<void>> = {
     await postgres.start()
   }
 }
-const BEFORE_MS = 1000
-const AFTER_MS = 2000
+const SECOND = 1000
+const BEFORE_MS = 2 * SECOND
+const AFTER_MS = 2 * SECOND
+/** With `recovery_timeout` 0: the first connect that fails has closed the gate by then. */
+const CLOSED_BY_MS = 200
 
 const { values: options } = parseArgs({
   options: {
@@ -45,65 +48,71 @@ const { values: options } = parseArgs({
     help: { type: 'boolean', default: false }
   }
 })
+const workers = Number(options.workers)
 
 /** One line of the table. */
 async function measure(postgres: EmbeddedPostgres, server: string, outage: string) {
-  await query(postgres, 'drop table if exists note; create table note (id int)')
+  await query(postgres.url, SCHEMA)
   const contender = await new Contender(server, postgres.url).start()
-  const load = new Load(contender.port, Number(options.workers))
+  const load = new Load(contender.port, { workers })
   await pause(BEFORE_MS)
-  const connectsBefore = await contender.connects()
-  const startedAt = performance.now()
+  const before = await contender.report()
+  const startedAt = Date.now()
   await OUTAGES[outage]?.(postgres)
-  const outageMs = performance.now() - startedAt
+  const outageMs = Date.now() - startedAt
   await pause(AFTER_MS)
+  const endedAt = Date.now()
   await load.stop()
-  const connects = await contender.connects()
+  const after = await contender.report()
   const { hasExited } = contender
   await contender.stop()
-  const rows = await query<{ id: number; count: number }>(
-    postgres,
-    'select id, count(*)::int from note group by id'
-  )
   return {
     outage,
     server,
-    'outage (ms)': Math.round(outageMs),
+    'outage (ms)': outageMs,
     ...answersByStatus(load.answers),
-    'longest (ms)': Math.round(Math.max(...load.answers.map(({ ms }) => ms))),
-    connects:
-      connects === undefined || connectsBefore === undefined ? '?' : connects - connectsBefore,
-    ...verdictsOn(load.answers, new Map(rows.map(({ id, count }) => [id, count]))),
+    '200/s before': servedIn(load.answers, startedAt - SECOND),
+    '200/s after': servedIn(load.answers, endedAt - SECOND),
+    connects: before && after ? after.connects - before.connects : '?',
+    ...(await verdictsOn(load.answers, postgres.url)),
     process: hasExited ? 'exited' : 'alive'
   }
 }
 
-function answersByStatus(answers: readonly Answer[]) {
-  const of = (status: string) => answers.filter(answer => answer.status === status).length
-  return { 200: of('200'), 500: of('500'), 503: of('503'), none: of('none'), hung: of('hung') }
+function servedIn(answers: readonly Answer[], since: number): number {
+  return answers.filter(({ at, status }) => status === '200' && at >= since && at < since + SECOND)
+    .length
 }
 
-/** Answers against what is in the table. */
-function verdictsOn(answers: readonly Answer[], rows: ReadonlyMap<number, number>) {
-  const writes = answers.filter(({ id }) => id !== undefined)
-  const isThere = ({ id = 0 }: Answer) => rows.has(id)
+/** Of ours with `recovery_timeout` 0: how fast is who needs a new client told, once the gate is closed? */
+async function measureRefusals(postgres: EmbeddedPostgres) {
+  await query(postgres.url, SCHEMA)
+  const contender = await new Contender('ours', postgres.url, { recovery_timeout: 0 }).start()
+  const load = new Load(contender.port, { workers, isPatient: true })
+  await pause(BEFORE_MS)
+  await postgres.stop('fast')
+  const stoppedAt = Date.now()
+  await pause(CLOSED_BY_MS)
+  await contender.report()
+  await pause(2 * SECOND)
+  const report = await contender.report()
+  const startedAt = Date.now()
+  await postgres.start()
+  await pause(SECOND)
+  await load.stop()
+  await contender.stop()
+  const answers = load.answers.filter(
+    ({ at, ms }) => at - ms > stoppedAt + CLOSED_BY_MS && at < startedAt
+  )
+  const times = answers.map(({ ms }) => ms)
   return {
-    lost: writes.filter(write => write.status === '200' && !isThere(write)).length,
-    doubled: [...rows.values()].filter(count => count > 1).length,
-    'wrongly told to repeat': writes.filter(write => write.mayRepeat && isThere(write)).length
-  }
-}
-
-async function query<Row extends pg.QueryResultRow>(
-  postgres: EmbeddedPostgres,
-  text: string
-): Promise<Row[]> {
-  const client = new pg.Client(postgres.url)
-  await client.connect()
-  try {
-    return (await client.query<Row>(text)).rows
-  } finally {
-    await client.end()
+    answers: answers.length,
+    'of them 503 with Retry-After': answers.filter(
+      ({ mayRepeat, status }) => status === '503' && mayRepeat
+    ).length,
+    'p50 (ms)': quantile(times, 0.5),
+    'p99 (ms)': quantile(times, 0.99),
+    'p99 within the server (ms)': quantile(report?.refusedMs ?? [], 0.99)
   }
 }
 
@@ -120,6 +129,9 @@ async function main(): Promise<void> {
     }
   }
   console.table(lines)
+  if (!'ours'.includes(options.only)) return
+  console.log('recovery_timeout 0, the server is down:')
+  console.table([await measureRefusals(postgres)])
 }
 
 await main()
