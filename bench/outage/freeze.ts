@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { EmbeddedPostgres } from '../../example-app/embedded-postgres.js'
+import { Contender } from './contender.js'
+import { Load } from './load.js'
+import { answersByStatus, query, SCHEMA, verdictsOn } from './verdict.js'
+
+const WORKERS = 32
+const BEFORE_MS = 2000
+const FROZEN_MS = 10_000
+const AFTER_MS = 8000
+/** Looked at this often. */
+const BUCKET_MS = 250
+/** Of the rate before: this is full capacity, on a machine whose speed varies. */
+const FULL = 0.7
+
+/** The postmaster and all its processes are stopped as they are, with their sockets open, and go on later. */
+export async function freeze(postgres: EmbeddedPostgres, server: string) {
+  await query(postgres.url, SCHEMA)
+  const contender = await new Contender(server, postgres.url).start()
+  const load = new Load(contender.port, { workers: WORKERS, isPatient: true })
+  await pause(BEFORE_MS)
+  const frozenAt = Date.now()
+  const pids = processesOf(postgres)
+  for (const pid of pids) process.kill(pid, 'SIGSTOP')
+  await pause(FROZEN_MS)
+  const thawedAt = Date.now()
+  for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT')
+  await pause(AFTER_MS)
+  await load.stop()
+  const report = await contender.report()
+  await contender.stop()
+
+  const served = load.answers.filter(({ status }) => status === '200')
+  const between = (from: number, to: number) =>
+    served.filter(({ at }) => at >= from && at < to).length
+  const rate = between(frozenAt - 1000, frozenAt) * (BUCKET_MS / 1000)
+  const bucket = Array.from({ length: AFTER_MS / BUCKET_MS }, (_, i) => thawedAt + i * BUCKET_MS)
+  const isFull = (since: number) => between(since, since + BUCKET_MS) >= FULL * rate
+  const detection = report?.events.find(({ name }) => name === 'generation')?.at
+  const first = served.find(({ at }) => at > thawedAt)?.at
+  const full = bucket.find(isFull)
+  const since = (from: number, at: number | undefined) => (at === undefined ? 'never' : at - from)
+  return {
+    server,
+    ...answersByStatus(load.answers),
+    'detected after (ms)': since(frozenAt, detection),
+    'first 200 after SIGCONT (ms)': since(thawedAt, first),
+    'full rate after SIGCONT (ms)': since(thawedAt, full === undefined ? full : full + BUCKET_MS),
+    ...(await verdictsOn(load.answers, postgres.url)),
+    'clients in the end': report?.status?.size
+  }
+}
+
+/** The postmaster first, so that it starts nobody in the place of the others. */
+function processesOf({ pid }: EmbeddedPostgres): number[] {
+  const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
+  return [Number(pid), ...children.trim().split(/\s+/).map(Number)]
+}
