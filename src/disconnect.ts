@@ -27,6 +27,11 @@ export type Failure =
 export interface Verdict {
   readonly failure: Failure
   readonly scope: Scope
+  /**
+   * Of a connect: somebody was there, and ended it under way. A server that shuts down does so, and whoever ends a
+   * single session; which it was, the next connect tells.
+   */
+  readonly isCutShort?: boolean
 }
 
 /** A ping was not answered in time. The client is given up; whether the others are lost too, a fresh connect tells. */
@@ -73,6 +78,7 @@ const READ_ONLY: Verdict = { failure: 'read_only', scope: 'generation' }
 const LOST_CLIENT: Verdict = { failure: 'disconnect', scope: 'client' }
 const LOST_GENERATION: Verdict = { failure: 'disconnect', scope: 'generation' }
 const UNAVAILABLE: Verdict = { failure: 'unavailable', scope: 'none' }
+const CUT_SHORT: Verdict = { ...UNAVAILABLE, isCutShort: true }
 const TOO_MANY_CONNECTIONS: Verdict = { failure: 'too_many_connections', scope: 'none' }
 const MISCONFIGURED: Verdict = { failure: 'misconfigured', scope: 'none' }
 
@@ -119,6 +125,9 @@ const SOCKET_CODES = new Set([
   'ERR_STREAM_DESTROYED',
   'ERR_STREAM_WRITE_AFTER_END'
 ])
+
+/** What a connect fails with that was ended under way. A session that is not yet logged in is ended without a word. */
+const CUT_SHORT_CODES = new Set<string | undefined>(['57P01', 'ECONNRESET', 'EPIPE', undefined])
 
 /** A name that cannot be resolved, or a socket file that is not there: the server may come back under it. */
 const ADDRESS_CODES = new Set([
@@ -249,7 +258,10 @@ function connectVerdict(error: unknown, verdict: Verdict): Verdict {
   const severity = property(error, 'severity')
   const isRefusal = typeof severity === 'string' && severity !== 'ERROR'
   if (isRefusal && LOGIN_REFUSED.test(errorCode(error) ?? '')) return MISCONFIGURED
-  return verdict.failure === 'disconnect' ? UNAVAILABLE : verdict
+  if (verdict.failure !== 'disconnect') return verdict
+  return verdict === LOST_GENERATION && CUT_SHORT_CODES.has(errorCode(error))
+    ? CUT_SHORT
+    : UNAVAILABLE
 }
 
 function property(value: unknown, key: string): unknown {

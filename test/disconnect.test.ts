@@ -57,6 +57,18 @@ t.test('D01 X32 X33 X34: a FATAL error costs one session or all, or lets none be
   t.equal(verdict(fromServer(undefined, 'FATAL'), 'statement'), 'disconnect/client')
 })
 
+t.test('a connect that somebody ended under way is told from one that met nobody', async t => {
+  const isCutShort = (error: unknown) => classify(error, 'connect').isCutShort === true
+  const ended = [fromServer('57P01', 'FATAL'), new Error(LOST), fromSystem('ECONNRESET', 'read')]
+  for (const error of ended) t.equal(isCutShort(error), true, String(error))
+  const nobody = [
+    ...['57P02', '57P03', '57P05', '08006', '53300'].map(code => fromServer(code, 'FATAL')),
+    ...['ECONNREFUSED', 'ETIMEDOUT', 'ENOTFOUND'].map(code => fromSystem(code)),
+    new Error('timeout expired')
+  ]
+  for (const error of nobody) t.equal(isCutShort(error), false, String(error))
+})
+
 t.test('X33: settings that no server takes are not worth waiting for', async t => {
   // What PostgreSQL 18 says of `options: '-Z'`, '-c fsync=off', '-c nope=1', '-c work_mem=abc'.
   for (const code of ['42601', '55P02', '42704', '22023']) {

@@ -93,11 +93,12 @@ export class Dispatcher<C extends PoolClient> {
     counters.connectFailures += 1
     if (this.#isClosed) return
     recovery.ended(slot)
-    const { failure } = hooks.judge(error, 'connect', undefined)
+    const { failure, isCutShort } = hooks.judge(error, 'connect', undefined)
     const waiter = slot.isBackground ? undefined : line.first
     const isFull = failure === 'too_many_connections'
     if (isFull || failure === 'unavailable') {
-      recovery.failed(error, isFull)
+      if (isCutShort) recovery.cutShort(error)
+      else recovery.failed(error, isFull)
       line.parkAll()
     } else {
       if (waiter) line.take(waiter)

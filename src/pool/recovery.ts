@@ -56,6 +56,8 @@ export class Recovery {
   /** The probe under way; it may have been sent in an earlier outage. */
   #prober: object | undefined
   #isRecovering = false
+  /** The last connect was ended under way. */
+  #isSuspicious = false
   #isStopped = false
 
   constructor(parts: RecoveryParts) {
@@ -119,6 +121,7 @@ export class Recovery {
     if (this.#isStopped) return
     this.#isRecovering = false
     this.#allowance = 1
+    this.#isSuspicious = false
     if (this.#closure !== undefined) {
       this.#closure.failure = error
       this.#closure.isFull = isFull
@@ -139,8 +142,19 @@ export class Recovery {
     this.#parts.onClosed(error, isFull)
   }
 
+  /** A connect was ended under way. Where that was one session's end, the next connect succeeds; else it closes the gate. */
+  cutShort(error: unknown): void {
+    if (this.#isSuspicious || this.#closure !== undefined) {
+      this.failed(error, false)
+      return
+    }
+    this.#isSuspicious = true
+    this.#allowance = 1
+  }
+
   /** The server answered a connect, be it with a refusal that waiting does not mend. `hasBacklog`: somebody waits for more. */
   succeeded(hasBacklog: boolean): void {
+    this.#isSuspicious = false
     const closure = this.#closure
     if (closure !== undefined) {
       closure.timer?.cancel()

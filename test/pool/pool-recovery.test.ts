@@ -1,6 +1,12 @@
 import t from 'tap'
 import { OverloadedError, PoolTimeoutError } from '../../src/errors.js'
-import { adminShutdown, loginRefused, refused, tooManyClients } from '../fixtures/fake-client.js'
+import {
+  adminShutdown,
+  loginRefused,
+  refused,
+  socketReset,
+  tooManyClients
+} from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import {
   assertFullCapacity,
@@ -80,6 +86,30 @@ t.test('nor does who would be late for the next probe', async t => {
   await clock.advance(35)
   pool.checkin(first.value)
   pool.checkin(inTime.value)
+})
+
+t.test('one session that is ended while it logs in costs nobody anything', async t => {
+  const { pool, events, server } = buildPool(t, { recoveryTimeout: 0 })
+  server.script(adminShutdown())
+  pool.checkin(await pool.checkout())
+  server.script(socketReset())
+  const [first, second] = await takeMany(pool, 2)
+  t.equal(server.connects, 4)
+  t.notOk(events.includes('down'))
+  pool.checkin(first!)
+  pool.checkin(second!)
+})
+
+t.test('two in a row are a server that goes away', async t => {
+  const { pool, clock, events, server } = buildPool(t)
+  server.reply = adminShutdown()
+  const checkout = start(pool)
+  await settle()
+  t.equal(server.connects, 2)
+  t.strictSame(events, ['down'])
+  server.reply = 'ok'
+  await clock.advance(25)
+  pool.checkin(checkout.value)
 })
 
 t.test('with a pool_timeout of 0 nobody waits for anything', async t => {

@@ -4,6 +4,7 @@ import { FakeClock } from '../fixtures/fake-clock.js'
 
 const AWAY = new Error('connect ECONNREFUSED')
 const FULL = new Error('too many clients')
+const CUT = new Error('Connection terminated unexpectedly')
 
 /** A gate that writes down what it does; probes do not answer by themselves. */
 function build({ limit = 15, random = () => 0 }: { limit?: number; random?: () => number } = {}) {
@@ -140,6 +141,25 @@ t.test('a server that took leave of its clients is met by one connect', async t 
   t.equal(recovery.allows(1), false)
   recovery.succeeded(true)
   t.equal(recovery.allows(1), true)
+})
+
+t.test('a connect that was ended under way is no outage yet, the next one tells', async t => {
+  const { news, recovery } = build()
+  recovery.cutShort(CUT)
+  t.match(recovery, { state: 'up', isClosed: false })
+  t.equal(recovery.allows(0), true)
+  t.equal(recovery.allows(1), false, 'one at a time')
+  recovery.succeeded(true)
+  recovery.cutShort(CUT)
+  t.equal(recovery.isClosed, false, 'a success in between')
+  recovery.cutShort(CUT)
+  t.match(recovery, { state: 'down', isClosed: true, failure: CUT })
+  recovery.cutShort(AWAY)
+  t.equal(recovery.failure, AWAY)
+  t.strictSame(news, [`down: ${CUT}`], 'once')
+  recovery.succeeded(false)
+  recovery.cutShort(CUT)
+  t.equal(recovery.isClosed, false, 'after an outage too')
 })
 
 t.test('a full server paces connects, and is not away', async t => {

@@ -1,6 +1,6 @@
 import type { Books } from './books.js'
 import { type Birth, type ClientServer, type Purpose, SimulatedClient } from './client.js'
-import { type Fates, SimulatedError, verdictOf } from './fates.js'
+import { type Fates, type Refusal, SimulatedError, verdictOf } from './fates.js'
 import type { UnderWay } from './under-way.js'
 
 /** More connects in one step than any pool here may have clients: it would never end. */
@@ -98,9 +98,9 @@ export class Connects {
       const end = () => {
         if (!this.#pending.delete(pending)) return
         if (outcome === 'hangs' || outcome === 'fails') {
-          const failure = outcome === 'hangs' ? 'unavailable' : refusal
-          books.faults.add(`connect ${outcome}: ${failure}`)
-          reject(new SimulatedError(`connect ${outcome}: ${failure}`, failure, 'none'))
+          const what = outcome === 'hangs' ? 'unavailable' : refusal
+          books.faults.add(`connect ${outcome}: ${what}`)
+          reject(connectError(`connect ${outcome}: ${what}`, what))
           return
         }
         this.#clients += 1
@@ -178,10 +178,11 @@ export class Connects {
     books.counts.connectFailures += 1
     if (purpose === 'probe') gate.isProbing = false
     if (books.isClosed) return
-    const { failure } = verdictOf(error)
+    const { failure, isCutShort } = verdictOf(error)
     const isFull = failure === 'too_many_connections'
     const first = purpose === 'waiter' ? line.waiting[0] : undefined
-    if (isFull || failure === 'unavailable') this.#noteUnavailable(purpose, error, isFull)
+    if (isCutShort && gate.cutShort()) books.took('gate: suspected, a connect was cut short')
+    else if (isFull || failure === 'unavailable') this.#noteUnavailable(purpose, error, isFull)
     else this.#noteRefused(purpose, error)
     if (isFull || first?.doubted === undefined) return
     if (books.condemn(first.doubted)) books.took('doubt: confirmed by a failed connect')
@@ -220,4 +221,9 @@ export class Connects {
     gate.succeed(hasBacklog, clock.now())
     if (gate.allowance < gate.fullAllowance) books.took('gate: opened slowly')
   }
+}
+
+function connectError(message: string, what: Refusal): SimulatedError {
+  if (what === 'cut short') return new SimulatedError(message, 'unavailable', 'none', true)
+  return new SimulatedError(message, what, 'none')
 }

@@ -6,9 +6,9 @@ import { draw } from './random.js'
 export class SimulatedError extends Error {
   readonly verdict: Verdict
 
-  constructor(message: string, failure: Failure, scope: Scope) {
+  constructor(message: string, failure: Failure, scope: Scope, isCutShort = false) {
     super(message)
-    this.verdict = { failure, scope }
+    this.verdict = isCutShort ? { failure, scope, isCutShort } : { failure, scope }
   }
 }
 
@@ -29,6 +29,11 @@ export type PingOutcome = 'ok' | 'fails' | 'hangs' | 'misjudged' | 'generation'
 export type ResetOutcome = 'none' | 'ok' | 'fails' | 'hangs'
 export type ListenerOutcome = 'ok' | 'disconnect' | 'throws' | 'aborts' | 'abortsAndThrows'
 
+/** What a connect fails with; `cut short` is to be unavailable, and no more than a hint. */
+export type Refusal = 'unavailable' | 'too_many_connections' | 'misconfigured' | 'cut short'
+
+/** Of the connects that find nobody, by the further digits of what was drawn. */
+const CUT_SHORT = { digits: 1000, part: 0.3 }
 const DELAYS = [1, 5, 10, 25, 50, 100, 200, 400]
 /** Of each, one stream says what happens, and the next how long it takes. */
 const STREAMS = {
@@ -67,7 +72,7 @@ export class Fates {
     this.#rates = NO_FAULTS
   }
 
-  connect(): Fate<ConnectOutcome> & { readonly refusal: Failure } {
+  connect(): Fate<ConnectOutcome> & { readonly refusal: Refusal } {
     const { connectFails, connectHangs, arrivesDead } = this.#rates
     const at = this.#next('connect')
     const outcome = at < connectFails ? 'fails' : at < connectFails + connectHangs ? 'hangs' : 'ok'
@@ -120,11 +125,12 @@ export class Fates {
   }
 
   /** What a connect fails with, if it does. */
-  #refusal(): Failure {
+  #refusal(): Refusal {
     const { refusesFull, refusesLogin } = this.#rates
     const at = this.#next('refusal')
     if (at < refusesLogin) return 'misconfigured'
-    return at > 1 - refusesFull ? 'too_many_connections' : 'unavailable'
+    if (at > 1 - refusesFull) return 'too_many_connections'
+    return (at * CUT_SHORT.digits) % 1 < CUT_SHORT.part ? 'cut short' : 'unavailable'
   }
 
   #next(what: keyof typeof STREAMS): number {

@@ -32,6 +32,8 @@ export class Gate {
   /** What the pool must say now. */
   announcement: Announcement | undefined
   #isRecovering = false
+  /** The last connect to end was cut short. */
+  #isSuspicious = false
   #oldPauses = 0
 
   constructor(limit: number) {
@@ -65,12 +67,22 @@ export class Gate {
     this.isFull = isFull
     this.allowance = 1
     this.#isRecovering = false
+    this.#isSuspicious = false
     this.isPauseDue = !this.isPausing && !this.isProbing
     return wasOpen
   }
 
+  /** A connect was ended under way: whether that is taken for one session's end, because the one before was not. */
+  cutShort(): boolean {
+    if (this.isClosed || this.#isSuspicious) return false
+    this.#isSuspicious = true
+    this.allowance = 1
+    return true
+  }
+
   /** A connect found the server there; `hasBacklog`: others wait for clients that there is room for. */
   succeed(hasBacklog: boolean, now: number): void {
+    this.#isSuspicious = false
     if (this.closedAt === undefined) this.allowance += 1
     else {
       const duration = now - this.closedAt

@@ -35,6 +35,7 @@ export const TRANSITIONS = [
   'gate: opened by a refusal',
   'gate: opened slowly',
   'gate: suspected',
+  'gate: suspected, a connect was cut short',
   'gate: waits for its turn to connect',
   'gate: idle client verified beside it',
   'park: waits for the server',

@@ -195,7 +195,7 @@ export const DISPATCHER: readonly Change[] = [
   },
   {
     name: 'the prober ends with its first failure',
-    find: 'recovery.ended(slot)\n    const { failure }',
+    find: 'recovery.ended(slot)\n    const { failure, isCutShort }',
     replace: 'const { failure }'
   },
   {

@@ -63,6 +63,21 @@ export const RECOVERY: readonly Change[] = [
     replace: 'this.#allowance = 1'
   },
   {
+    name: 'a connect that was cut short closes the gate',
+    find: 'this.#isSuspicious || this.#closure',
+    replace: 'true || this.#closure'
+  },
+  {
+    name: 'no connect that was cut short closes the gate',
+    find: 'this.#isSuspicious || this.#closure',
+    replace: 'this.#closure'
+  },
+  {
+    name: 'a success does not allay suspicion',
+    find: 'this.#isSuspicious = false\n    const closure',
+    replace: 'const closure'
+  },
+  {
     name: 'a full server counts as down',
     find: 'this.#closure !== undefined && !this.#closure.isFull',
     replace: 'this.#closure !== undefined'
