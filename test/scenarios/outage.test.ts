@@ -1,86 +1,12 @@
-import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import t from 'tap'
 import { buildApp } from '../fixtures/app.js'
+import { addRoutes, lies, SCHEMA, startLoad } from '../fixtures/mixed-load.js'
 import { until } from '../fixtures/open-engine.js'
 import { startPostgres } from '../fixtures/postgres.js'
 
 const postgres = await startPostgres(t, { max_connections: '30' })
-await postgres.admin('create table entries (id int)')
-
-const WORKERS = 32
-let ids = 0
-
-interface Answer {
-  readonly kind: 'read' | 'transaction' | 'insert'
-  readonly id: number
-  readonly status: number
-  readonly code: string | undefined
-  readonly mayRepeat: boolean
-}
-
-function addRoutes(app: FastifyInstance): void {
-  app.get('/read', async ({ db }) => (await db.query('select count(*) from entries')).rows)
-  app.post<{ Querystring: { id: string } }>('/transaction', async ({ db, query }) => {
-    await db.transaction(
-      async tx => {
-        await tx.query('select count(*) from entries')
-        await tx.query('insert into entries values ($1)', [query.id])
-      },
-      { retries: 5 }
-    )
-    return {}
-  })
-  app.post<{ Querystring: { id: string } }>('/insert', async ({ db, query }) => {
-    await db.query('insert into entries values ($1)', [query.id])
-    return {}
-  })
-}
-
-/** Sends requests until it is told to stop; one in four writes by itself, one in four in a transaction. */
-function startLoad(app: FastifyInstance) {
-  const answers: Answer[] = []
-  let isOver = false
-  const worker = async () => {
-    while (!isOver) {
-      ids += 1
-      const id = ids
-      const kind = id % 4 === 0 ? 'insert' : id % 4 === 1 ? 'transaction' : 'read'
-      const method = kind === 'read' ? 'GET' : 'POST'
-      const response = await app.inject({ method, url: `/${kind}?id=${id}` })
-      const { statusCode: status, headers } = response
-      const mayRepeat = headers['retry-after'] !== undefined
-      answers.push({ kind, id, status, code: response.json().code, mayRepeat })
-    }
-  }
-  const workers = Promise.all(Array.from({ length: WORKERS }, worker))
-  return {
-    answers,
-    async served(count: number) {
-      const seen = answers.length
-      await until(() => answers.length >= seen + count)
-    },
-    async stop() {
-      isOver = true
-      await workers
-    }
-  }
-}
-
-/** What was said of each write, against the rows that are there. */
-async function lies(answers: readonly Answer[]): Promise<string[]> {
-  const counts = new Map<number, number>()
-  for (const { id } of await postgres.admin<{ id: number }>('select id from entries')) {
-    counts.set(id, (counts.get(id) ?? 0) + 1)
-  }
-  return answers.flatMap(({ id, kind, mayRepeat, status }) => {
-    const rows = counts.get(id) ?? 0
-    if (kind === 'read') return []
-    if (rows > 1) return [`${kind} ${id} was done twice`]
-    if (status === 200 && rows === 0) return [`${kind} ${id} was lost`]
-    return mayRepeat && rows > 0 ? [`${kind} ${id} may be repeated, and is there`] : []
-  })
-}
+await postgres.admin(SCHEMA)
 
 for (const mode of ['fast', 'immediate'] as const) {
   t.test(`a restart (${mode}) under load is ridden through`, async t => {
@@ -113,7 +39,7 @@ for (const mode of ['fast', 'immediate'] as const) {
     })
     t.same(told, [], 'a transaction with retries fails only where nobody can know')
     if (mode === 'fast') t.equal(count('transaction'), 0)
-    t.same(await lies(load.answers), [])
+    t.same(await lies(postgres, load.answers), [])
     for (const { failures, durationMs } of outages) {
       t.ok(failures <= 1 + durationMs / 25, `${failures} connects in ${durationMs} ms`)
     }
