@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { systemClock } from './clock.js'
 import type { EngineError } from './errors.js'
@@ -56,7 +57,8 @@ function deadlineOf(
   if (requestLimit(config.db, handlerTimeout) === undefined) return undefined
   return () => {
     // Fastify's own limit is about replies that it sends: a hijacked one has none.
-    const limit = requestLimit(config.db, state[kReply]?.sent ? 0 : handlerTimeout)
+    const isHijacked = state[kReply]?.sent && !state[kScope]?.isAnswering
+    const limit = requestLimit(config.db, isHijacked ? 0 : handlerTimeout)
     return limit === undefined ? undefined : startedAt + limit
   }
 }
@@ -135,15 +137,18 @@ export async function onSend(
   confirmRepeat(request, reply)
   const isHeld = isSuccess && scope.hasTransaction
   const commit = () => commitOrTakeBack(scope, request, reply)
-  if (isNodeStream(payload)) {
+  if (hasNoBody(status)) {
+    // Fastify would end the reply at once, and read the stream afterwards.
+    if (isHeld && isNodeStream(payload)) await finished(payload.resume())
+  } else if (isNodeStream(payload)) {
     const stream = isHeld ? heldBack(payload, commit) : payload
     // A slow reader must not hold a connection; the stream itself may still read from it.
     stream.once('close', () => scope.end())
     return stream
-  }
-  // A web stream ends with the reply.
-  if (payload instanceof ReadableStream) return isHeld ? heldBackWeb(payload, commit) : payload
-  if (payload instanceof Response && payload.body !== null) {
+  } else if (payload instanceof ReadableStream) {
+    // A web stream ends with the reply.
+    return isHeld ? heldBackWeb(payload, commit) : payload
+  } else if (payload instanceof Response && payload.body !== null) {
     return isHeld ? new Response(heldBackWeb(payload.body, commit), payload) : payload
   }
   if (isSuccess) await commit()
@@ -200,6 +205,11 @@ async function commitOrTakeBack(
     }
     throw error
   }
+}
+
+/** Whatever its payload is, as Fastify has it. */
+function hasNoBody(status: number): boolean {
+  return status < 200 || status === 204
 }
 
 function isNodeStream(payload: unknown): payload is Readable {

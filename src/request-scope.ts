@@ -1,16 +1,27 @@
+import { breakOffVisibly } from './break-off.js'
 import type { Connection } from './connection.js'
 import type { Engine } from './engine.js'
 import { Ledger } from './ledger.js'
 import { type RouteDatabaseConfig, routeTransaction } from './route-config.js'
 import type { Deadline } from './stop-sign.js'
 
-/** The part of `reply.raw` that tells when a request is over. */
-export interface Closable {
+/** What says that it is closed. */
+interface Closing {
   readonly closed: boolean
-  /** The reply was ended, whether or not all of it has been read. */
-  readonly writableEnded: boolean
   readonly destroyed: boolean
   once(event: 'close', listener: () => void): unknown
+}
+
+/** The part of `reply.raw` that tells when a request is over. */
+export interface Closable extends Closing {
+  /** The reply was ended, whether or not all of it has been read. */
+  readonly writableEnded: boolean
+  /**
+   * HTTP/2 has one below the response, which does not know whether it is closed already, and of HEAD does not tell when
+   * it is.
+   */
+  readonly stream?: Closing
+  destroy(error?: Error): unknown
 }
 
 /** What the way its statements end depends on. */
@@ -47,9 +58,15 @@ export class RequestScope {
    * hijacked reply or a time-out as for an ordinary answer.
    */
   endWith(response: Closable): void {
+    breakOffVisibly(response)
+    const closing = response.stream ?? response
     // An injected response never says that it is closed.
-    if (response.closed || response.destroyed) this.#onClose(response)
-    else response.once('close', () => this.#onClose(response))
+    if (closing.closed || closing.destroyed) this.#onClose(response)
+    else closing.once('close', () => this.#onClose(response))
+  }
+
+  get isAnswering(): boolean {
+    return this.#isAnswering
   }
 
   /** Its handler is through: what is left to be done is the reply's own. */

@@ -17,6 +17,7 @@ const FLOORS: Record<string, number> = {
   'registry.ts': 4,
   'reply-hooks.ts': 4,
   'route-config.ts': 4,
+  'break-off.ts': 4,
   'held-back.ts': 4,
   'reply-body.ts': 4,
   'request-scope.ts': 4,

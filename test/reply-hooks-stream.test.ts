@@ -216,3 +216,35 @@ t.test(
     t.same(await ids(), [])
   }
 )
+
+for (const [kind, make] of Object.entries(KINDS)) {
+  if (kind === 'a Response') continue // It takes no body for this status.
+  t.test(`no content and ${kind}: it is committed before it is answered`, async t => {
+    const { port } = await serve(t, async ({ db }, reply) => {
+      await db.query(GOOD)
+      return reply.code(204).send(make(['a', 'b']))
+    })
+    t.match(await ask(port, '/'), { statusCode: 204, body: '', isComplete: true })
+    t.same(await ids(), [1])
+
+    const { port: refused } = await serve(t, async ({ db }, reply) => {
+      await db.query('insert into entries values (2, 99)')
+      return reply.code(204).send(make(['a', 'b']))
+    })
+    t.match(await ask(refused, '/'), { statusCode: 500, isComplete: true })
+    t.same(await ids(), [1])
+  })
+}
+
+t.test('no content and a stream: what it does to the database is part of it', async t => {
+  const { port } = await serve(t, (request, reply) => {
+    async function* rows() {
+      yield 'first'
+      await request.db.query(GOOD)
+      yield 'second'
+    }
+    return reply.code(204).send(Readable.from(rows()))
+  })
+  t.match(await ask(port, '/'), { statusCode: 204, isComplete: true })
+  t.same(await ids(), [1])
+})

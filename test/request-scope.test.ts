@@ -63,6 +63,8 @@ class FakeResponse extends EventEmitter implements Closable {
     this.closed = true
     this.emit('close')
   }
+
+  destroy(): void {}
 }
 
 /** What the scope has for an engine: a fake, as the engine is. */
@@ -217,4 +219,19 @@ t.test('one database that is being written to lets all of the request finish', a
   t.equal(connect(scope).isEnded, false)
   scope.end()
   t.equal(writing.isEnded, true)
+})
+
+t.test('over HTTP/2 it is the stream that tells when the request is over', async t => {
+  const [early, late] = [new FakeResponse(), new FakeResponse()]
+  const gone = Object.assign(new FakeResponse(), { destroyed: true })
+  const scope = new RequestScope()
+  const connection = connect(scope)
+  scope.endWith(Object.assign(new FakeResponse(), { stream: late }))
+  t.equal(connection.isEnded, false)
+  late.close()
+  t.equal(connection.isEnded, true)
+
+  const after = new RequestScope()
+  after.endWith(Object.assign(early, { stream: gone }))
+  t.match(connect(after).calls, ['end'], 'it was over before the database was used')
 })
