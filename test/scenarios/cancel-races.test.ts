@@ -2,37 +2,66 @@ import t from 'tap'
 import { openEngine, until } from '../fixtures/open-engine.js'
 import { startPostgres } from '../fixtures/postgres.js'
 
-/** More by `CANCEL_RACES=100000 npx tap test/scenarios/cancel-races.test.ts`. */
-const RACES = Number(process.env.CANCEL_RACES ?? 2000)
-const WORKERS = 3
+/** More by `npm run test:races`. */
+const RACES = Number(process.env.CANCEL_RACES ?? 10_000)
+const SESSIONS = 8
 const MOMENT_MS = 1
-/** Around as long as the statement takes. */
-const SPREAD_MS = 3
+
 const postgres = await startPostgres(t)
 
+/** When to fire so that it is about as often too late as it is too early. */
+class Aim {
+  /** Milliseconds after the start of the statement. */
+  #ms = MOMENT_MS
+
+  next(): number {
+    return this.#ms * (0.8 + 0.4 * Math.random())
+  }
+
+  wasTooLate(): void {
+    this.#ms *= 0.98
+  }
+
+  wasTooEarly(): void {
+    this.#ms *= 1.02
+  }
+}
+
 t.test('a cancel that is fired while its statement ends never strikes the next one', async t => {
-  const { engine } = openEngine(t, postgres.url, { pool_size: 3, max_overflow: 0 })
-  const seen = { canceled: 0, tooLate: 0, inLastMoment: 0, foreign: 0, failed: 0 }
+  const { engine } = openEngine(t, postgres.url, { pool_size: SESSIONS, max_overflow: 0 })
+  const seen = { canceled: 0, done: 0, firedTooLate: 0, inLastMoment: 0, foreign: 0, failed: 0 }
+  const aim = new Aim()
   let left = RACES
 
   const race = async () => {
     const stop = new AbortController()
     const start = performance.now()
-    const running = engine.query({ text: 'select pg_sleep(0.0002)', signal: stop.signal })
+    const running = engine.query({ text: 'select pg_sleep(0.0005)', signal: stop.signal })
+    let isOver = false
     const settled = running.then(
       () => 'done',
       error => (error === stop.signal.reason ? 'canceled' : error)
     )
-    const aim = start + Math.random() * SPREAD_MS
-    while (performance.now() < aim) await new Promise(resolve => setImmediate(resolve))
-    const abortedAt = performance.now()
+    const ended = settled.then(() => {
+      isOver = true
+      return performance.now()
+    })
+    const due = start + aim.next()
+    while (performance.now() < due) await new Promise(resolve => setImmediate(resolve))
+    const isTooLate = isOver
+    const firedAt = performance.now()
     stop.abort()
     const outcome = await settled
-    const endedAt = performance.now()
-    if (outcome === 'canceled') seen.canceled += 1
-    else if (outcome === 'done') seen.tooLate += 1
+    const isInLastMoment = (await ended) - firedAt <= MOMENT_MS
+    if (isTooLate) {
+      seen.firedTooLate += 1
+      aim.wasTooLate()
+    } else if (outcome === 'canceled') {
+      seen.canceled += 1
+      aim.wasTooEarly()
+    } else if (outcome === 'done') seen.done += 1
     else seen.failed += 1
-    if (Math.abs(endedAt - abortedAt) <= MOMENT_MS) seen.inLastMoment += 1
+    if (!isTooLate && isInLastMoment) seen.inLastMoment += 1
   }
   const bystander = async () => {
     const isStruck = await engine.query("select 'bystander'").then(
@@ -47,12 +76,12 @@ t.test('a cancel that is fired while its statement ends never strikes the next o
       await bystander()
     }
   }
-  await Promise.all(Array.from({ length: WORKERS }, worker))
+  await Promise.all(Array.from({ length: SESSIONS }, worker))
 
   t.comment(`${RACES} races: ${JSON.stringify(seen)}`)
   t.equal(seen.foreign, 0, 'statements of others that were struck')
   t.equal(seen.failed, 0)
   t.ok(seen.inLastMoment >= RACES / 10, `in the last moment: ${seen.inLastMoment} of ${RACES}`)
   await until(() => engine.status().checkedOut === 0)
-  t.match(engine.status(), { waiting: 0, generation: 0, counters: { connects: 3 } })
+  t.match(engine.status(), { waiting: 0, generation: 0, counters: { connects: SESSIONS } })
 })
