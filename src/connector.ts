@@ -3,6 +3,7 @@ import type { Client } from './client/client.js'
 import { SessionClient, type SessionParameters } from './client/config.js'
 import { connect } from './client/connect.js'
 import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
+import { OrphanCheck } from './client/orphan-check.js'
 import { StatementNames } from './client/statements.js'
 import type { Clock } from './clock.js'
 import { classify, errorCode } from './disconnect.js'
@@ -35,6 +36,7 @@ const SECOND = 1000
 export class Connector {
   readonly #parts: ConnectorParts
   readonly #statements: StatementNames
+  readonly #orphanCheck: OrphanCheck
   #failure: ConnectFailure | undefined
   #firstConnect: Promise<void> | undefined
   #isPrepared = false
@@ -45,6 +47,12 @@ export class Connector {
     this.#parts = parts
     this.#statements = new StatementNames(options.statement_cache_size, error =>
       log.info({ err: error }, 'statements are no longer prepared: the sessions do not keep them')
+    )
+    this.#orphanCheck = new OrphanCheck(error =>
+      log.info(
+        { err: error },
+        'the server cannot be asked to end what runs for a client that is gone'
+      )
     )
   }
 
@@ -63,24 +71,21 @@ export class Connector {
     onRole: (change: 'reader' | 'writer') => void = () => {}
   ): Promise<Client> {
     const { clock, config, emitter, options, parameters } = this.#parts
+    const connectOptions = {
+      clock,
+      connectTimeout: options.connect_timeout * SECOND,
+      resetMode: options.pool_reset_on_return,
+      statements: this.#statements,
+      prepare: (raw: SessionClient) => this.#prepare(raw),
+      beforeReset: (raw: SessionClient, inTransaction: boolean) =>
+        emitter.isHeard('reset') ? emitter.ask('reset', { client: raw, inTransaction }) : undefined,
+      onSend: this.#parts.onSend,
+      onRole,
+      onLost
+    }
     try {
-      return await connect(
-        new SessionClient(config, parameters),
-        {
-          clock,
-          connectTimeout: options.connect_timeout * SECOND,
-          resetMode: options.pool_reset_on_return,
-          statements: this.#statements,
-          prepare: raw => this.#prepare(raw),
-          beforeReset: (raw, inTransaction) =>
-            emitter.isHeard('reset')
-              ? emitter.ask('reset', { client: raw, inTransaction })
-              : undefined,
-          onSend: this.#parts.onSend,
-          onRole,
-          onLost
-        },
-        signal
+      return await this.#orphanCheck.connect(defaults =>
+        connect(new SessionClient(config, parameters, defaults), connectOptions, signal)
       )
     } catch (error) {
       const isAnswer = !signal?.aborted && !(error instanceof ListenerError)

@@ -8,12 +8,19 @@ export type SessionParameters = Readonly<Record<string, string>>
 /** A `pg.Client` that sends session settings of ours with its startup message, besides its own. */
 export class SessionClient extends pg.Client {
   readonly #parameters: SessionParameters
+  readonly #defaults: SessionParameters
   /** Makes the sockets, where `connect_args` say so. */
   readonly streamFactory: unknown
 
-  constructor(config: ClientConfig, parameters: SessionParameters) {
+  /** `defaults` count where the application's own `options` do not say otherwise. */
+  constructor(
+    config: ClientConfig,
+    parameters: SessionParameters,
+    defaults: SessionParameters = {}
+  ) {
     super(config)
     this.#parameters = parameters
+    this.#defaults = defaults
     this.streamFactory = typeof config.stream === 'function' ? config.stream : undefined
     // A URL without a password has an empty one for `pg`, which would hide the one in `connect_args`.
     if (config.password && !this.password) Reflect.set(this, 'password', config.password)
@@ -23,7 +30,11 @@ export class SessionClient extends pg.Client {
   getStartupConf(): Record<string, unknown> {
     const inherited: unknown = Reflect.get(pg.Client.prototype, 'getStartupConf')
     if (typeof inherited !== 'function') return { ...this.#parameters }
-    return { ...inherited.call(this), ...this.#parameters }
+    const own: Record<string, unknown> = inherited.call(this)
+    // The server would have a parameter win over what `options` say of it.
+    const options = String(own.options ?? '')
+    const defaults = Object.entries(this.#defaults).filter(([name]) => !options.includes(name))
+    return { ...Object.fromEntries(defaults), ...own, ...this.#parameters }
   }
 }
 

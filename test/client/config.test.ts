@@ -52,6 +52,21 @@ t.test('settings of the session cost no statement and survive RESET ALL', async 
   t.equal(await isolation(), 'repeatable read')
 })
 
+t.test("a default gives way to what the application's own options say of it", async t => {
+  const interval = { client_connection_check_interval: '2000' }
+  const shown = async (options: string) => {
+    const url = new URL(postgres.url)
+    url.searchParams.set('options', options)
+    const raw = new SessionClient({ connectionString: url.href }, {}, interval)
+    await raw.connect()
+    t.teardown(() => raw.end())
+    const { rows } = await raw.query('show client_connection_check_interval')
+    return rows[0].client_connection_check_interval
+  }
+  t.equal(await shown('-c work_mem=64kB'), '2s')
+  t.equal(await shown('-c client_connection_check_interval=5s'), '5s')
+})
+
 t.test('without an isolation level nothing is sent: the server has its own', t => {
   t.same(sessionParameters(options({})), {})
   t.end()
