@@ -8,8 +8,6 @@ import type { Settings } from './settings.js'
 export interface EngineParts {
   readonly settings: Settings
   readonly log: EngineLogger
-  /** The name it was registered under; none for the default database. */
-  readonly name?: string | undefined
   readonly isDisconnect?: IsDisconnect | undefined
   /** Default: `cancel-reads`. */
   readonly onAbort?: OnAbort | undefined

@@ -1,6 +1,6 @@
 import type { Pool as PgPool, QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
-import { assertConnectable, clientConfig } from './client/config.js'
+import { clientConfig } from './client/config.js'
 import { pgPool } from './client/pg-pool.js'
 import { clientSource } from './client-source.js'
 import { systemClock, type Timer } from './clock.js'
@@ -49,11 +49,9 @@ export class Engine implements Queryable {
   #pgPool: PgPool | undefined
   readonly #connectionHost: ConnectionHost
 
-  /** @throws {InvalidOptionsError} `pg` cannot make anything of the URL */
-  constructor({ settings, log, name, isDisconnect, onAbort }: EngineParts) {
+  constructor({ settings, log, isDisconnect, onAbort }: EngineParts) {
     const options = settings.engineOptions
     const config = clientConfig(settings.url, options)
-    assertConnectable(config, name)
     this.#options = options
     this.#log = log
     this.#emitter = new Emitter((event, error) =>

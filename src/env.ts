@@ -43,8 +43,13 @@ function readJsonObject(
   variable: string,
   faults: string[]
 ): Record<string, unknown> {
-  const text = env[variable]
-  if (text === undefined || text.trim() === '') return {}
+  const text: unknown = env[variable]
+  if (text === undefined) return {}
+  if (typeof text !== 'string') {
+    faults.push(`${variable}: expected the text of a JSON object, got ${describeValue(text)}`)
+    return {}
+  }
+  if (text.trim() === '') return {}
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -81,7 +81,7 @@ export const engineOptionsSchema = z.strictObject({
   record_queries: flag().default(false),
   /** Keep bound values out of logs and errors. */
   hide_parameters: flag().default(true),
-  /** Passed to `pg.Client` untouched. */
+  /** Passed to `pg.Client` untouched; what the URL says wins over it, as `pg` has it (SQLAlchemy has it the other way). */
   connect_args: z.record(z.string(), z.unknown()).describe('an object').default({}),
   /** Silence after which the server of a running statement is looked after, to tell a slow one from a gone one. 0 = never. */
   half_open_timeout: z

@@ -1,4 +1,4 @@
-import { describeValue, type Environment } from './env.js'
+import { describeValue, type Environment, isPlainObject } from './env.js'
 import type { IsDisconnect } from './judge.js'
 import { ON_ABORT, type OnAbort } from './on-abort.js'
 import type { EngineOptionsInput } from './options.js'
@@ -42,6 +42,9 @@ export function pluginOptionFaults(options: object): string[] {
   return Object.entries(options).flatMap(([key, value]) => {
     if (key === 'isDisconnect' && value !== undefined && typeof value !== 'function') {
       return [`isDisconnect: expected a function, got ${describeValue(value)}`]
+    }
+    if (key === 'env' && value !== undefined && !isPlainObject(value)) {
+      return [`env: expected an object such as process.env, got ${describeValue(value)}`]
     }
     if (FLAGS.has(key) && value !== undefined && typeof value !== 'boolean') {
       return [`${key}: expected true or false, got ${describeValue(value)}`]

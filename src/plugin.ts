@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { pgUrlFault } from './client/config.js'
 import { Engine } from './engine.js'
 import { type DbPluginOptions, pluginOptionFaults } from './plugin-options.js'
 import { Registry } from './registry.js'
@@ -17,7 +18,7 @@ import {
   scopeOf
 } from './reply-hooks.js'
 import { routeConfigFaults } from './route-config.js'
-import { databaseSubject, invalidOptions, readSettings } from './settings.js'
+import { invalidOptions, readSettings } from './settings.js'
 import './augment.js'
 
 const kRegistry = Symbol('fastify-pg-engine.registry')
@@ -28,15 +29,12 @@ interface WithRegistry {
 
 const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   const { name, isDisconnect, onAbort } = options
-  const faults = pluginOptionFaults(options)
-  if (faults.length > 0) throw invalidOptions(databaseSubject(name), faults)
-
   const registry = ownRegistry(app)
-  registry.assertFree(name)
+  const faults = [...registry.nameFaults(name), ...pluginOptionFaults(options)]
+  const settings = readSettings(options, faults, pgUrlFault)
   // Which of several databases it is about, is on every line.
   const log = name === undefined ? app.log : app.log.child({ database: name })
-  const settings = readSettings(options)
-  const engine = new Engine({ settings, log, name, isDisconnect, onAbort })
+  const engine = new Engine({ settings, log, isDisconnect, onAbort })
   if (options.requireDatabase) await assertAnswers(engine)
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)

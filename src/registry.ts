@@ -1,5 +1,6 @@
 import { Connection } from './connection.js'
 import { Engine } from './engine.js'
+import { describeValue, environmentPrefix } from './env.js'
 import { InvalidOptionsError } from './errors.js'
 import type { RequestScope } from './request-scope.js'
 
@@ -20,25 +21,27 @@ export class Registry {
     this.#outer = outer
   }
 
-  /** @throws {InvalidOptionsError} the name is taken, shadows a member, or is none */
-  assertFree(name: string | undefined): void {
+  /** What is wrong with a name: it is taken, shadows a member, shares another's environment variables, or is none. */
+  nameFaults(name: string | undefined): string[] {
     if (name === undefined) {
-      if (this.unnamed === undefined) return
-      throw new InvalidOptionsError(
-        'The default database is registered already; give a further one a name'
-      )
+      if (this.unnamed === undefined) return []
+      return ['name: expected one, for the default database is registered already; got nothing']
     }
     if (typeof name !== 'string' || !NAME.test(name)) {
-      throw new InvalidOptionsError(
-        `name: expected a letter, then letters, digits, '_' or '-', got ${JSON.stringify(name)}`
-      )
+      return [
+        `name: expected a letter, then letters, digits, '_' or '-', got ${describeValue(name)}`
+      ]
     }
-    if (isMember(name)) {
-      throw new InvalidOptionsError(`name: '${name}' would hide a member of app.db or req.db`)
-    }
+    if (isMember(name)) return [`name: '${name}' would hide a member of app.db or req.db`]
     if (this.find(name) !== undefined) {
-      throw new InvalidOptionsError(`A database named '${name}' is registered already`)
+      return [`name: a database named '${name}' is registered already`]
     }
+    const prefix = environmentPrefix(name)
+    const twin = this.names().find(other => environmentPrefix(other) === prefix)
+    if (twin === undefined) return []
+    return [
+      `name: '${name}' would share ${prefix}DATABASE_URL and ${prefix}ENGINE_OPTIONS with '${twin}'`
+    ]
   }
 
   add(name: string | undefined, engine: Engine): void {

@@ -16,6 +16,7 @@ import {
   engineOptionsSchema,
   QUEUE_POOL_ONLY
 } from './options.js'
+import { readUrl, URL_EXPECTED, type UrlJudge } from './url.js'
 
 /** Where settings come from: explicit ones win over the environment, key by key. */
 export interface SettingsSource {
@@ -34,25 +35,54 @@ export interface Settings {
 /**
  * Reads and validates the settings of one engine.
  *
+ * @param faults what is wrong already, to be told with the rest
+ * @param judgeUrl what the driver has to say of the URL
  * @throws {InvalidOptionsError} naming every fault at once: option, what was expected, what was got, where
  *   it came from. Never the URL itself, nor a value of `connect_args`: they may hold a password.
  */
-export function readSettings(source: SettingsSource): Settings {
-  const env = source.env ?? process.env
-  const prefix = environmentPrefix(source.name)
-  const faults: string[] = []
+export function readSettings(
+  source: SettingsSource,
+  faults: string[] = [],
+  judgeUrl: UrlJudge = () => undefined
+): Settings {
+  // What is no environment, or no name, is among the faults already.
+  const env = isPlainObject(source.env ?? {}) ? (source.env ?? process.env) : {}
+  const name = typeof source.name === 'string' ? source.name : undefined
+  const prefix = environmentPrefix(name)
 
-  const url = readUrl(source.url, env, `${prefix}DATABASE_URL`, faults)
+  const variable = `${prefix}DATABASE_URL`
+  const given =
+    source.url === undefined
+      ? { value: env[variable], source: variable }
+      : { value: source.url, source: 'options.url' }
+  const url = readUrl(given, variable, faults)
   const sourced = readEnvironment(env, `${prefix}ENGINE_OPTIONS`, faults)
+  faults.push(...misspeltKeys(env, `${prefix}ENGINE_OPTIONS`))
   for (const [key, value] of Object.entries(readExplicit(source.engineOptions, faults))) {
     if (value !== undefined) sourced.set(key, { value, source: 'options.engineOptions' })
   }
   const engineOptions = validate(sourced, faults)
+  const urlFault = url && judgeUrl(url, engineOptions?.connect_args ?? {})
+  if (urlFault) faults.push(`${URL_EXPECTED}, got ${urlFault} (from ${given.source})`)
 
   if (faults.length > 0 || url === undefined || engineOptions === undefined) {
-    throw invalidOptions(databaseSubject(source.name), faults)
+    throw invalidOptions(databaseSubject(name), faults)
   }
   return { url, engineOptions }
+}
+
+/** Options that would be ignored for want of an underscore. */
+function misspeltKeys(env: Environment, variable: string): string[] {
+  const prefix = `${variable}_`
+  return Object.keys(env).flatMap(key => {
+    if (!key.startsWith(prefix) || key.startsWith(`${prefix}_`)) return []
+    const rest = key.slice(prefix.length)
+    const [option = ''] = rest.toLowerCase().split('__')
+    if (!isOptionName(option) || !env[key]) return []
+    return [
+      `${option}: expected in ${prefix}_${option.toUpperCase()}, with two underscores, got it in ${prefix}${option.toUpperCase()}`
+    ]
+  })
 }
 
 /** How a message calls a database. */
@@ -63,30 +93,6 @@ export function databaseSubject(name: string | undefined): string {
 /** One error for every fault found in the options of one thing. */
 export function invalidOptions(subject: string, faults: string[]): InvalidOptionsError {
   return new InvalidOptionsError(`Invalid options for ${subject}:\n- ${faults.join('\n- ')}`)
-}
-
-function readUrl(
-  explicit: unknown,
-  env: Environment,
-  variable: string,
-  faults: string[]
-): string | undefined {
-  const source = explicit === undefined ? variable : 'options.url'
-  const value = explicit === undefined ? env[variable] : explicit
-  const expected = 'url: expected a URL such as postgres://user@host:5432/database'
-  if (value === undefined || value === '') {
-    faults.push(`${expected}, got nothing; set ${variable} or pass options.url`)
-    return undefined
-  }
-  if (typeof value !== 'string') {
-    faults.push(`${expected}, got ${typeof value} (from ${source})`)
-    return undefined
-  }
-  if (!/^postgres(ql)?:\/\//i.test(value)) {
-    faults.push(`${expected}, got text that does not start with postgres:// (from ${source})`)
-    return undefined
-  }
-  return value
 }
 
 function readExplicit(options: unknown, faults: string[]): Record<string, unknown> {

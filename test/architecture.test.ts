@@ -78,6 +78,7 @@ const FLOORS: Record<string, number> = {
   'options.ts': 0,
   'settings.ts': 0,
   'env.ts': 0,
+  'url.ts': 0,
   'errors.ts': 0,
   'events.ts': 0,
   'clock.ts': 0,

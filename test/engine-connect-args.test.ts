@@ -77,3 +77,19 @@ t.test('E41: what is changed at one client reaches neither the next nor the opti
   }
   t.same(connect_args, before)
 })
+
+t.test('what the URL says wins over connect_args, and they add the rest', async t => {
+  const url = new URL(postgres.url)
+  url.searchParams.set('application_name', 'of the URL')
+  const { engine } = openEngine(t, url.href, {
+    connect_args: {
+      application_name: 'of the args',
+      host: 'nowhere.invalid',
+      statement_timeout: 7000
+    }
+  })
+  const { rows } = await engine.query(
+    "select current_setting('application_name') name, current_setting('statement_timeout') timeout"
+  )
+  t.same(rows, [{ name: 'of the URL', timeout: '7s' }])
+})

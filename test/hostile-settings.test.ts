@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { assertConnectable, clientConfig } from '../src/client/config.js'
+import { pgUrlFault } from '../src/client/config.js'
 import { InvalidOptionsError } from '../src/errors.js'
 import { ENGINE_OPTION_NAMES } from '../src/options.js'
 import { readSettings } from '../src/settings.js'
@@ -143,8 +143,7 @@ function hostileEnvironment(random: Random): Record<string, string> {
 /** What a boot with these settings makes of them; only one kind of error may come out. */
 function refusalOf(env: Record<string, string>): InvalidOptionsError | undefined {
   try {
-    const { engineOptions, url } = readSettings({ env })
-    assertConnectable(clientConfig(url, engineOptions), undefined)
+    readSettings({ env }, [], pgUrlFault)
     return undefined
   } catch (error) {
     if (error instanceof InvalidOptionsError) return error

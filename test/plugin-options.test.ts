@@ -40,6 +40,14 @@ t.test('a hook that is no function is a fault at boot, not with each error', asy
   }
 })
 
+t.test('an environment that is none is a fault, without its text', async t => {
+  for (const env of ['hunter2', 5, null, [], true]) {
+    const [fault = ''] = pluginOptionFaults({ env })
+    t.match(fault, /^env: expected an object such as process\.env, got/)
+  }
+  for (const env of [process.env, undefined]) t.strictSame(pluginOptionFaults({ env }), [])
+})
+
 t.test('X27: a flag that is no flag is a fault', async t => {
   for (const problemJson of ['false', 'true', 0, null, {}]) {
     t.match(pluginOptionFaults({ problemJson }), [/^problemJson: expected true or false, got/])

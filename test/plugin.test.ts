@@ -247,7 +247,22 @@ t.test('C05 X28 F07: what is wrong with options is said at boot, all at once', a
     [{ url: postgres.url, onAbort: 'never' }, /onAbort: expected "cancel-reads" or/],
     [{ url: postgres.url, urll: 'x' }, /urll: unknown option/],
     [{ url: 'postgres://h1,h2:1:2/d' }, /url: expected a URL/],
-    [{ url: 'postgres://h1,h2/d' }, /several hosts/]
+    [{ url: 'postgres://h1,h2/d' }, /several hosts/],
+    [
+      {
+        url: 'postgres://user:hun#ter2@host/db',
+        env: { QUERY_ENGINE_OPTIONS_POOL_SIZE: '1', QUERY_ENGINE_OPTIONS__ECHO: 'yes' },
+        engineOptions: { pool_timeout: '1' },
+        onAbort: 'never',
+        name: 'query',
+        urll: 'x'
+      },
+      /^Invalid options for the database 'query':(?=.*\n- name: )(?=.*\n- urll: )(?=.*\n- onAbort: )(?=.*\n- url: .*%23)(?=.*\n- pool_timeout: )(?=.*\n- pool_size: .*__POOL_SIZE)(?=.*\n- echo: )/s
+    ],
+    [
+      { url: 'postgres://h1,h2/d', engineOptions: { echo: 1 }, env: 'x' },
+      /(?=.*\n- env: )(?=.*\n- echo: )/s
+    ]
   ]
   for (const [options, message] of cases) {
     const app = Fastify()

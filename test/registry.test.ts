@@ -133,18 +133,18 @@ t.test('F26: a name is free once, and not in an inner context either', async t =
   const registry = registryOf({ default: unused(t), reports: unused(t) })
   for (const context of [registry, new Registry(registry)]) {
     for (const name of [undefined, 'reports']) {
-      t.throws(() => context.assertFree(name), { code: 'FST_DB_INVALID_OPTIONS' })
+      t.match(context.nameFaults(name), [/is registered already/])
     }
-    t.doesNotThrow(() => context.assertFree('billing'))
+    t.strictSame(context.nameFaults('billing'), [])
   }
-  t.doesNotThrow(() => new Registry(undefined).assertFree(undefined))
+  t.strictSame(new Registry(undefined).nameFaults(undefined), [])
 })
 
 t.test('F26: what an inner context has is free outside of it and beside it', async t => {
   const outer = new Registry(undefined)
   registryOf({ default: unused(t), reports: unused(t) }, outer)
   for (const context of [outer, new Registry(outer)]) {
-    for (const name of [undefined, 'reports']) t.doesNotThrow(() => context.assertFree(name))
+    for (const name of [undefined, 'reports']) t.strictSame(context.nameFaults(name), [])
   }
 })
 
@@ -154,23 +154,29 @@ t.test('a name that would hide a member is refused', async t => {
   )
   t.ok(members.includes('transaction') && members.includes('release'))
   for (const name of [...members, 'query', 'then', 'toString', 'hasOwnProperty', 'valueOf']) {
-    t.throws(() => new Registry(undefined).assertFree(name), {
-      code: 'FST_DB_INVALID_OPTIONS',
-      message: /would hide a member/
-    })
+    t.match(new Registry(undefined).nameFaults(name), [/would hide a member/])
   }
 })
 
 t.test('a name that is no name is refused', async t => {
   const odd = [null, 5, {}, [], true] as unknown as string[]
   for (const name of ['', ' ', '1st', '-a', '_a', '__proto__', 'a b', 'a.b', 'é', 'a\n', ...odd]) {
-    t.throws(() => new Registry(undefined).assertFree(name), {
-      code: 'FST_DB_INVALID_OPTIONS',
-      message: /^name: expected a letter/
-    })
+    t.match(new Registry(undefined).nameFaults(name), [/^name: expected a letter/])
   }
   for (const name of ['reports', 'billing-eu', 'A1_', 'x']) {
-    t.doesNotThrow(() => new Registry(undefined).assertFree(name))
+    t.strictSame(new Registry(undefined).nameFaults(name), [])
+  }
+})
+
+t.test('a name that would share the environment variables of another is refused', async t => {
+  const registry = registryOf({ 'a-b': unused(t) })
+  for (const context of [registry, new Registry(registry)]) {
+    for (const name of ['a_b', 'A-b', 'a--b']) {
+      t.strictSame(context.nameFaults(name), [
+        `name: '${name}' would share A_B_DATABASE_URL and A_B_ENGINE_OPTIONS with 'a-b'`
+      ])
+    }
+    for (const name of ['ab', 'a_b_c', 'b']) t.strictSame(context.nameFaults(name), [])
   }
 })
 

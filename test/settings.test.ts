@@ -2,6 +2,7 @@ import t from 'tap'
 import { InvalidOptionsError } from '../src/errors.js'
 import { ENGINE_OPTION_NAMES, QUEUE_POOL_ONLY } from '../src/options.js'
 import { invalidOptions, readSettings, type SettingsSource } from '../src/settings.js'
+import type { UrlJudge } from '../src/url.js'
 
 const URL = 'postgres://notes_user:hunter2@db.internal:5432/notes'
 const env = { DATABASE_URL: URL }
@@ -85,21 +86,60 @@ t.test('F02 F04: a named database has variables of its own, and only these', asy
   ])
 })
 
-t.test('F07: no URL is a fault that says where to put one', async t => {
-  const nothing = [/^url: expected a URL .*, got nothing; set DATABASE_URL or pass options\.url$/]
-  t.match(faultsOf({ env: {} }), nothing)
-  t.match(faultsOf({ env: { DATABASE_URL: '' } }), nothing)
-  t.match(faultsOf({ url: '' }), nothing)
+t.test(
+  'F06: what the driver cannot use of the URL is a fault that says where it came from',
+  async t => {
+    const refusalBy = (source: SettingsSource, judge: UrlJudge) => {
+      try {
+        return void readSettings({ env, ...source }, ['name: expected another'], judge)
+      } catch (error) {
+        return error
+      }
+    }
+    const asked: unknown[] = []
+    const judge: UrlJudge = (url, connectArgs) => {
+      asked.push([url, connectArgs])
+      return 'several hosts'
+    }
+    const fault =
+      /^Invalid options for the database:\n- name: expected another\n- url: expected a URL .*, got several hosts/
+    t.match(refusalBy({}, judge), {
+      message: new RegExp(`${fault.source} \\(from DATABASE_URL\\)$`)
+    })
+    const source = { url: URL, engineOptions: { connect_args: { port: 1 } } }
+    t.match(refusalBy(source, judge), {
+      message: new RegExp(`${fault.source} \\(from options\\.url\\)$`)
+    })
+    t.strictSame(asked, [
+      [URL, {}],
+      [URL, { port: 1 }]
+    ])
+  }
+)
+
+t.test('an option with an underscore too few is a fault that spells it', async t => {
+  const of = (key: string, name?: string) =>
+    faultsOf({ name, env: { ...env, REPORTS_DATABASE_URL: URL, [key]: '3' } })
+  t.strictSame(of('ENGINE_OPTIONS_POOL_SIZE'), [
+    'pool_size: expected in ENGINE_OPTIONS__POOL_SIZE, with two underscores, got it in ENGINE_OPTIONS_POOL_SIZE'
+  ])
+  t.match(of('ENGINE_OPTIONS_CONNECT_ARGS__ssl'), [/^connect_args: expected in .*__CONNECT_ARGS/])
+  t.match(of('REPORTS_ENGINE_OPTIONS_ECHO', 'reports'), [/^echo: .*REPORTS_ENGINE_OPTIONS__ECHO/])
+  for (const key of ['ENGINE_OPTIONS_FILE', 'ENGINE_OPTIONS_', 'ENGINE_OPTIONSPOOL_SIZE']) {
+    t.strictSame(of(key), [], 'it may be meant for somebody else')
+  }
+  t.strictSame(of('REPORTS_ENGINE_OPTIONS_ECHO'), [])
+  t.strictSame(faultsOf({ env: { ...env, ENGINE_OPTIONS_POOL_SIZE: '' } }), [])
 })
 
-t.test('F06: what is no URL of PostgreSQL is a fault, without the text', async t => {
-  for (const url of [URL.replace('postgres', 'mysql'), 'notes_user:hunter2@db', ` ${URL}`]) {
-    t.match(faultsOf({ url }), [/does not start with postgres:\/\/ \(from options\.url\)$/])
-    t.match(faultsOf({ env: { DATABASE_URL: url } }), [/\(from DATABASE_URL\)$/])
+t.test('an environment or a name that is none hides no other fault', async t => {
+  for (const env of [null, 'x', 5, []]) {
+    t.match(faultsOf({ env: env as never, engineOptions: { echo: 1 } }).at(-1), /^echo: /)
   }
-  for (const url of [null, 5, {}, () => URL]) {
-    t.match(faultsOf({ url }), [/^url: .*, got \w+ \(from options\.url\)$/])
-  }
+  t.match(faultsOf({ name: 5 as never, engineOptions: { echo: 1 } }), [/^echo: /])
+  t.match(faultsOf({ env: { ...env, ENGINE_OPTIONS: { echo: true } as never } }), [
+    /^ENGINE_OPTIONS: expected the text of a JSON object, got an object$/
+  ])
 })
 
 t.test('a fault says option, what was expected, what was got and where it came from', async t => {

@@ -1,6 +1,6 @@
 import pg, { type ClientConfig } from 'pg'
 import type { EngineOptions } from '../options.js'
-import { databaseSubject, invalidOptions } from '../settings.js'
+import type { UrlJudge } from '../url.js'
 
 /** Session settings that go with the startup message, so that they cost no round trip and survive RESET ALL. */
 export type SessionParameters = Readonly<Record<string, string>>
@@ -42,7 +42,10 @@ export class SessionClient extends pg.Client {
 const KEEPALIVE_MS = 10_000
 
 /** What `pg.Client` is given: the URL, `connect_args` untouched, and TCP keepalive unless they say otherwise. */
-export function clientConfig(url: string, options: EngineOptions): ClientConfig {
+export function clientConfig(
+  url: string,
+  options: Pick<EngineOptions, 'connect_args'>
+): ClientConfig {
   return {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_MS,
@@ -57,27 +60,18 @@ export function sessionParameters(options: EngineOptions): SessionParameters {
 }
 
 /**
- * Whether `pg` can make something of the settings, asked at boot instead of at the first request.
- *
- * @throws {InvalidOptionsError} without the URL in it, nor `pg`'s own words, which may quote it
+ * What `pg` cannot use about the settings, asked at boot instead of at the first request. Never with the URL in it, nor
+ * `pg`'s own words, which may quote it.
  */
-export function assertConnectable(config: ClientConfig, name: string | undefined): void {
-  const fault = configFault(config)
-  if (fault !== undefined) throw invalidOptions(databaseSubject(name), [`url: ${fault}`])
-}
-
-function configFault(config: ClientConfig): string | undefined {
-  const expected = 'expected a URL such as postgres://user@host:5432/database'
+export const pgUrlFault: UrlJudge = (url, connectArgs) => {
   try {
     // The caller's own socket is asked for at a connect, and none is made here.
-    const { stream, ...others } = config
+    const { stream, ...others } = clientConfig(url, { connect_args: { ...connectArgs } })
     const { host } = new pg.Client(others)
-    return host?.includes(',')
-      ? `${expected}, got several hosts, which pg does not support`
-      : undefined
+    return host?.includes(',') ? 'several hosts, which pg does not support' : undefined
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
     const reason = typeof code === 'string' ? ` (${code})` : ''
-    return `${expected}, got one that pg cannot use${reason}`
+    return `one that pg cannot use${reason}`
   }
 }
