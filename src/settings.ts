@@ -86,7 +86,7 @@ function misspeltKeys(env: Environment, variable: string): string[] {
 }
 
 /** How a message calls a database. */
-export function databaseSubject(name: string | undefined): string {
+function databaseSubject(name: string | undefined): string {
   return name === undefined ? 'the database' : `the database '${name}'`
 }
 
