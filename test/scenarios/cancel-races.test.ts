@@ -28,7 +28,11 @@ class Aim {
 }
 
 t.test('a cancel that is fired while its statement ends never strikes the next one', async t => {
-  const { engine } = openEngine(t, postgres.url, { pool_size: SESSIONS, max_overflow: 0 })
+  const { engine } = openEngine(t, postgres.url, {
+    pool_size: SESSIONS,
+    max_overflow: 0,
+    pool_recycle: -1
+  })
   const seen = { canceled: 0, done: 0, firedTooLate: 0, inLastMoment: 0, foreign: 0, failed: 0 }
   const aim = new Aim()
   let left = RACES

@@ -1,27 +1,11 @@
-import { chmod, chown, copyFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import t from 'tap'
 import { buildApp } from '../fixtures/app.js'
-import { startPostgres, type TestPostgres } from '../fixtures/postgres.js'
+import { certificates, startEncrypted } from '../fixtures/encrypted.js'
+import type { TestPostgres } from '../fixtures/postgres.js'
 
-const certificates = join(import.meta.dirname, '..', 'fixtures', 'tls')
 const trusted = join(certificates, 'ca.pem')
-
-/** Has the server speak TLS with this certificate, from its next connection on. */
-async function useCertificate(postgres: TestPostgres, name: string): Promise<void> {
-  const { dataDirectory } = postgres.server
-  const { gid, uid } = await stat(dataDirectory)
-  for (const [from, to] of [
-    [`${name}.pem`, 'server.crt'],
-    ['server.key', 'server.key']
-  ] as const) {
-    const file = join(dataDirectory, to)
-    await copyFile(join(certificates, from), file)
-    await chmod(file, 0o600)
-    await chown(file, uid, gid)
-  }
-}
 
 function urlOf(postgres: TestPostgres, parameters: Record<string, string>): string {
   const url = new URL(postgres.url)
@@ -41,14 +25,6 @@ async function askWhetherEncrypted(t: Parameters<typeof buildApp>[0], url: strin
     })
   })
   return app.inject('/')
-}
-
-async function startEncrypted(t: Parameters<typeof startPostgres>[0], certificate: string) {
-  const postgres = await startPostgres(t)
-  await useCertificate(postgres, certificate)
-  await postgres.admin('alter system set ssl = on')
-  await postgres.restart()
-  return postgres
 }
 
 t.test('verify-full: a certificate of the trusted authority for this host is accepted', async t => {
