@@ -1,3 +1,4 @@
+import { onAborted } from './abort-listener.js'
 import { TransactionStateError } from './errors.js'
 
 /** The transaction that statements are part of now: begun with the first of them, in its flush. */
@@ -10,8 +11,8 @@ export class OpenTransaction {
   isBegun = false
   /** The server has refused BEGIN: nothing that was meant to be part of it may run by itself. */
   isRefused = false
-  /** Its function has settled. */
-  isOver = false
+  #isOver = false
+  readonly #watches: (() => void)[] = []
   #running = 0
   #onQuiet: (() => void)[] = []
   #claim: { over: Promise<void>; end: () => void } | undefined
@@ -20,6 +21,18 @@ export class OpenTransaction {
     this.begin = begin
     this.isReadOnly = isReadOnly
     this.signal = signal
+  }
+
+  /** Calls `fn` if it is aborted before it is over. */
+  onAborted(fn: (reason: unknown) => void): void {
+    const { signal } = this
+    if (signal) this.#watches.push(onAborted(signal, () => fn(signal.reason)))
+  }
+
+  /** Its function has settled. */
+  end(): void {
+    this.#isOver = true
+    for (const unwatch of this.#watches) unwatch()
   }
 
   /** Runs work that is to carry BEGIN if it is the first, and after whatever begins it if it is not. */
@@ -54,7 +67,7 @@ export class OpenTransaction {
   #claims(): boolean {
     if (this.isRefused)
       throw new TransactionStateError('The server refused to begin the transaction')
-    if (this.isBegun || this.isOver) return false
+    if (this.isBegun || this.#isOver) return false
     let end = () => {}
     const over = new Promise<void>(resolve => {
       end = resolve

@@ -66,6 +66,7 @@ export class StatementRunner implements TransactionHost {
     if (configs.length === 0) return []
     this.#parts.session.assertNothingPending()
     const kinds = configs.map(({ text }) => statementKind(text ?? ''))
+    configs.forEach(assertNoOptions)
     for (const kind of kinds) {
       if (kind.control !== undefined || kind.several) throw notInBatch()
       this.#assertAllowed(kind, this.#promisesReadOnly())
@@ -231,5 +232,16 @@ function notReadOnly(): TransactionStateError {
 function notInBatch(): TransactionStateError {
   return new TransactionStateError(
     'A batch takes single statements, and no BEGIN, COMMIT or savepoint: it is one transaction'
+  )
+}
+
+/** They would be without effect: all of a batch goes at once. */
+function assertNoOptions(config: object): void {
+  const option = ['signal', 'timeout', 'readOnly'].find(
+    name => Reflect.get(config, name) !== undefined
+  )
+  if (option === undefined) return
+  throw new TransactionStateError(
+    `A statement of a batch takes no ${option}: use transaction(fn, { signal, readOnly }), or query()`
   )
 }

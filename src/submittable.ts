@@ -20,6 +20,8 @@ export function submitTo<Query extends Submittable>(
   const submission = submittable as Query & Submission
   const handleError = submission.handleError
   const text = textOf(submittable)
+  const { transaction } = delivery
+  const signals = transaction?.signal && [transaction.signal]
   let target: Connection | undefined
   session
     .use(
@@ -28,12 +30,15 @@ export function submitTo<Query extends Submittable>(
         submission.handleError = (error, connection) => {
           if (client.isOver(submission)) return
           target = connection
-          const explained = session.explain(session.fail(client, error), text)
+          const reason = session.stop.reasonFor(error, signals)
+          const failure = reason ? reason.thrown : session.fail(client, error)
+          const explained = session.explain(failure, text)
           handleError.call(submission, asError(explained), connection)
         }
         client.submit(submission)
+        transaction?.onAborted(reason => client.interrupt(reason, submission))
       },
-      { statement: text }
+      { statement: text, signals }
     )
     .catch((error: unknown) => handleError.call(submission, asError(error), target as Connection))
   return submittable

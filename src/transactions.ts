@@ -113,7 +113,7 @@ export class Transactions {
   #end(): void {
     const { delivery, session } = this.#parts
     session.isPendingRollback = false
-    if (delivery.transaction) delivery.transaction.isOver = true
+    delivery.transaction?.end()
     delivery.transaction = undefined
     session.unhold()
   }

@@ -164,7 +164,7 @@ export class Client {
   }
 
   /** Has the query cancelled, or, without one, all that runs and waits; what was not sent yet gets the reason. */
-  interrupt(reason: unknown, query?: Runnable): void {
+  interrupt(reason: unknown, query?: Submission): void {
     if (this.#lost === undefined) this.#interrupter.interrupt(reason, query)
   }
 
