@@ -7,12 +7,15 @@ import type { RequestKind } from './kinds.js'
 export async function listen(
   url: string,
   kinds: readonly RequestKind[],
-  options: { isVerified?: boolean } = {}
+  options: { isVerified?: boolean; isWatched?: boolean } = {}
 ) {
   const app = Fastify()
   // Long enough for any machine: a connection that has just served is not verified, or is, and not by chance.
   const pool_pre_ping_window = options.isVerified ? 0 : 60
-  await app.register(dbPlugin, { url, env: {}, engineOptions: { pool_pre_ping_window } })
+  // As fast as silence can be found out.
+  const timeouts = options.isWatched ? { half_open_timeout: 1, connect_timeout: 1 } : {}
+  const engineOptions = { pool_pre_ping_window, ...timeouts }
+  await app.register(dbPlugin, { url, env: {}, engineOptions })
   app.setErrorHandler((error, _request, reply) => {
     const problem = toProblem(error)
     if (reply.statusCode < 400) reply.code(problem.status)

@@ -14,8 +14,11 @@ import type { RequestKind } from './kinds.js'
 import { watched } from './watchdog.js'
 import { Witness } from './witness.js'
 
-/** By the network, in either way; or the backend is killed, and says so. */
-export type Ending = 'fin' | 'rst' | 'kill'
+/**
+ * By the network, in either way; or the backend is killed, and says so; or, from there on, nothing arrives any more that
+ * goes the way of the message, and nobody says so.
+ */
+export type Ending = 'fin' | 'rst' | 'kill' | 'silence'
 
 /** One place to cut, and how. */
 export interface CutPoint {
@@ -63,25 +66,33 @@ export class Laboratory {
 
   /**
    * Runs one request, on an app of its own (its pool, generation and replay budget are new) whose one connection has
-   * served before. Only that one is cut: to connect anew is possible at once.
+   * served before. Only that one is cut: to connect anew is possible at once. Silence is of the whole network, until it
+   * is found out: what it has swallowed arrives then, late.
    *
    * @throws when it hangs, with the dialogue so far
    */
   async run(kind: RequestKind, cut?: CutPoint): Promise<Finding> {
     this.#proxy.forget()
-    const { app, url } = await listen(this.#url, [kind], kind)
+    const isSilence = cut?.how === 'silence'
+    const { app, url } = await listen(this.#url, [kind], { ...kind, isWatched: isSilence })
     const warm = await app.inject('/pid')
     const conversation = this.#proxy.of(warm.json<{ pid: number }>().pid)
     conversation.mark()
     if (cut) this.#cutAt(conversation, cut)
+    const { proxy } = this.#proxy
+    app.db.on('generation', () => {
+      if (conversation.isSilent) conversation.tooLate()
+      proxy.thaw()
+    })
 
     const key = randomUUID()
     const rowsBeforeRepeat: number[] = []
     const request = async () => {
       const answers = await askObediently(url(kind, key), async () => {
-        await this.#witness.untilGone(pids([conversation].filter(({ isCut }) => isCut)))
+        await this.#witness.untilGone(pids([conversation].filter(isOver)))
         rowsBeforeRepeat.push(await this.#witness.rows(key))
       })
+      proxy.thaw()
       await app.close()
       await this.#witness.untilGone(pids(this.#proxy.conversations))
       return answers
@@ -99,7 +110,7 @@ export class Laboratory {
       key,
       answers,
       rowsBeforeRepeat,
-      isCut: conversation.isCut,
+      isCut: isOver(conversation),
       rows: await this.#witness.rows(key),
       dialogue: withoutGoodbye(conversation.dialogue),
       later: later.map(({ dialogue }) => dialogue)
@@ -107,9 +118,15 @@ export class Laboratory {
   }
 
   #cutAt(conversation: Conversation, cut: CutPoint): void {
-    const { how } = cut
-    if (how !== 'kill') conversation.cutAt(cut, how)
-    else conversation.at(cut, () => void conversation.kill(pid => this.#witness.terminate(pid)))
+    const { how, way } = cut
+    if (how === 'kill') {
+      conversation.at(cut, () => void conversation.kill(pid => this.#witness.terminate(pid)))
+    } else if (how === 'silence') {
+      conversation.at(cut, () => {
+        conversation.silence(way)
+        this.#proxy.proxy.freeze(way)
+      })
+    } else conversation.cutAt(cut, how)
   }
 
   #describe(): string {
@@ -129,6 +146,10 @@ export function describeFinding({ kind, cut, answers, rows, dialogue, later }: F
 export function describeRun({ name }: RequestKind, cut: CutPoint | undefined): string {
   if (cut === undefined) return `${name}, not cut`
   return `${name}, ${cut.how} ${cut.side} message ${cut.message} ${cut.way}`
+}
+
+function isOver({ isCut, isSilent }: Conversation): boolean {
+  return isCut || isSilent
 }
 
 function pids(conversations: readonly Conversation[]): number[] {

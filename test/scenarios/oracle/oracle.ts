@@ -11,16 +11,18 @@ import { violationsIn } from './judge.js'
 import { type RequestKind, SCHEMA } from './kinds.js'
 import { Tally } from './tally.js'
 
-/** While one waits for a backend to come or to go, another can go on. */
-const LABORATORIES = 4
+/** While one waits for a backend to come or to go, another can go on; or, longer, for silence to be found out. */
+const LABORATORIES = { usual: 4, silence: 45 }
 /** Of the answers to cuts between the arrival of the xid and that of the answer. */
 const TRUTH_AT_LEAST = 0.99
 
 /** What a backend had said when it is killed arrives in any case, so that there is no difference to the next message. */
 const SIDES = {
-  both: ['before', 'after'],
-  toServer: ['before', 'after'],
-  toClient: ['before']
+  fin: { toServer: ['before', 'after'], toClient: ['before', 'after'] },
+  rst: { toServer: ['before', 'after'], toClient: ['before', 'after'] },
+  kill: { toServer: ['before', 'after'], toClient: ['before'] },
+  // Behind a message that way is ahead of the next one; behind the last one there is nothing left to be silent about.
+  silence: { toServer: ['before'], toClient: ['before'] }
 } as const
 
 /** Cuts each kind of request before and after every message, and holds the answers against the rows. */
@@ -30,11 +32,12 @@ export async function consultOracle(
   endings: readonly Ending[]
 ): Promise<void> {
   // Logging in is most of the work, so the password is stored in the form that costs the least.
-  const postgres = await startPostgres(t, { scram_iterations: '1' })
+  const postgres = await startPostgres(t, { scram_iterations: '1', max_connections: '300' })
   await postgres.admin(`alter role postgres password '${postgres.server.password}'`)
   await postgres.admin(SCHEMA)
+  const count = endings.includes('silence') ? LABORATORIES.silence : LABORATORIES.usual
   const laboratories = await Promise.all(
-    Array.from({ length: LABORATORIES }, () => Laboratory.open(t, postgres))
+    Array.from({ length: count }, () => Laboratory.open(t, postgres))
   )
   const tally = new Tally(endings)
 
@@ -89,8 +92,6 @@ function everyCut({ dialogue }: Finding, endings: readonly Ending[]): CutPoint[]
   return dialogue.flatMap(({ way }) => {
     count[way] += 1
     const message = count[way]
-    return endings.flatMap(how =>
-      SIDES[how === 'kill' ? way : 'both'].map(side => ({ way, side, message, how }))
-    )
+    return endings.flatMap(how => SIDES[how][way].map(side => ({ way, side, message, how })))
   })
 }

@@ -74,5 +74,5 @@ function cells(counts: Record<Phase, Count>): string[] {
 function noCounts(): Counts {
   const none = () => ({ cuts: 0, truth: 0 })
   const phases = () => ({ before: none(), middle: none(), after: none() })
-  return { fin: phases(), rst: phases(), kill: phases() }
+  return { fin: phases(), rst: phases(), kill: phases(), silence: phases() }
 }
