@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { EmbeddedPostgres } from '../../example-app/embedded-postgres.js'
 import { Contender } from './contender.js'
@@ -20,8 +19,8 @@ export async function freeze(postgres: EmbeddedPostgres, server: string) {
   const contender = await new Contender(server, postgres.url).start()
   const load = new Load(contender.port, { workers: WORKERS, isPatient: true })
   await pause(BEFORE_MS)
+  const pids = await processesOf(postgres)
   const frozenAt = Date.now()
-  const pids = processesOf(postgres)
   for (const pid of pids) process.kill(pid, 'SIGSTOP')
   await pause(FROZEN_MS)
   const thawedAt = Date.now()
@@ -53,7 +52,8 @@ export async function freeze(postgres: EmbeddedPostgres, server: string) {
 }
 
 /** The postmaster first, so that it starts nobody in the place of the others. */
-function processesOf({ pid }: EmbeddedPostgres): number[] {
-  const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
-  return [Number(pid), ...children.trim().split(/\s+/).map(Number)]
+async function processesOf({ pid, url }: EmbeddedPostgres): Promise<number[]> {
+  const text = 'select pid from pg_stat_activity where pid <> pg_backend_pid()'
+  const children = await query<{ pid: number }>(url, text)
+  return [Number(pid), ...children.map(({ pid }) => pid)]
 }

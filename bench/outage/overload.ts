@@ -4,11 +4,13 @@ import type { EmbeddedPostgres } from '../../example-app/embedded-postgres.js'
 import { Contender, type Report } from './contender.js'
 import { megabytes } from './kills.js'
 import { ask } from './load.js'
-import { CONNECTIONS } from './servers.js'
+import { CONNECTIONS, SLOW_SECONDS } from './servers.js'
 import { quantile } from './verdict.js'
 
-const STATEMENT_SECONDS = 0.1
-const CAPACITY = CONNECTIONS / STATEMENT_SECONDS
+/** Requests a second; few, so that it is the database that is overloaded, and not this machine. */
+const CAPACITY = CONNECTIONS / SLOW_SECONDS
+/** So that the line is full after some seconds. */
+const OPTIONS = { pool_max_waiting: 100 }
 const TIMES = 10
 const SECONDS = 60
 const LINE_SECONDS = 10
@@ -19,7 +21,7 @@ const TICK_MS = 10
  * ten seconds, and one when it is over: memory is flat if the last lines are like the first ones.
  */
 export async function overload(postgres: EmbeddedPostgres, server: string) {
-  const contender = await new Contender(server, postgres.url).start()
+  const contender = await new Contender(server, postgres.url, OPTIONS).start()
   const flood = new Flood(contender.port)
   const lines = []
   for (let second = LINE_SECONDS; second <= SECONDS; second += LINE_SECONDS) {
@@ -35,7 +37,7 @@ export async function overload(postgres: EmbeddedPostgres, server: string) {
 function figures(report: Report | undefined) {
   return {
     waiting: report?.status?.waiting,
-    'refused, p50 (ms)': quantile(report?.refusedMs ?? [], 0.5),
+    'refused: p50 (ms)': quantile(report?.refusedMs ?? [], 0.5),
     'p99 (ms)': quantile(report?.refusedMs ?? [], 0.99),
     'heap (MB)': megabytes(report?.heap ?? 0),
     'resident (MB)': megabytes(report?.rss ?? 0)

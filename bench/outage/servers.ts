@@ -6,6 +6,9 @@ import postgres from 'postgres'
 /** Connections that each of them may open. */
 export const CONNECTIONS = 15
 
+/** How long the statement of `GET /slow`, of ours, takes. */
+export const SLOW_SECONDS = 0.5
+const SLOW = `select pg_sleep(${SLOW_SECONDS})`
 const READ = 'select count(*)::int from note where id = $1'
 const WRITE = 'insert into note values ($1)'
 
@@ -58,7 +61,7 @@ async function addOurs(app: FastifyInstance, url: string, options: object): Prom
   const engineOptions = { pool_size: CONNECTIONS, max_overflow: 0, ...options }
   await app.register(dbPlugin, { url, engineOptions, env: {} })
   app.get('/note', async request => (await request.db.query(READ, [idOf(request)])).rows[0])
-  app.get('/slow', async request => (await request.db.query('select pg_sleep(0.1)')).rows[0])
+  app.get('/slow', async request => (await request.db.query(SLOW)).rows[0])
 }
 
 function addPgRoutes(app: FastifyInstance): void {
