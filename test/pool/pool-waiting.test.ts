@@ -1,3 +1,6 @@
+import { getEventListeners } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { OverloadedError, PoolTimeoutError } from '../../src/errors.js'
 import { settle } from '../fixtures/fake-clock.js'
@@ -203,3 +206,43 @@ t.test(
     t.type(refused.error, OverloadedError)
   }
 )
+
+t.test('nothing is kept of those who were refused, gave up or ran out of time', async t => {
+  const { pool, clock } = buildPool(t, { poolSize: 1, maxWaiting: 10, timeout: 100 })
+  const [lease] = await takeMany(pool, 1)
+  const before = clock.pending
+  const controller = new AbortController()
+  const { signal } = controller
+  const timesOver = async (times: number) => {
+    for (let round = 0; round < times; round += 1) {
+      const outcomes = new Set<string>()
+      const many = Array.from({ length: 100 }, (_, index) => {
+        const own = new AbortController()
+        const checkout = pool.checkout({ signal: index % 2 === 0 ? signal : own.signal })
+        if (index === 1) own.abort()
+        return checkout.catch((error: Error) => outcomes.add(error.name))
+      })
+      if (pool.status().waiting !== 10) t.fail(`${pool.status().waiting} wait`)
+      await clock.advance(100)
+      await Promise.all(many)
+      if (outcomes.size !== 3) t.fail(`${[...outcomes]}`)
+    }
+  }
+  await timesOver(20)
+  const heap = heapUsed()
+  await timesOver(200)
+  const grown = heapUsed() - heap
+  // Less than the smallest object for each.
+  t.ok(grown < 200 * 100 * 60, `${grown} bytes for 20,000 checkouts`)
+  t.equal(getEventListeners(signal, 'abort').length, 0)
+  t.strictSame(clock.pending, before)
+  t.match(pool.status(), { waiting: 0, checkedOut: 1, size: 1 })
+  pool.checkin(lease!)
+})
+
+/** After a collection. */
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  return process.memoryUsage().heapUsed
+}
