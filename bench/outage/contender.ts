@@ -11,7 +11,7 @@ export interface Report {
   readonly connects: number
   /** `at` in milliseconds, as `Date.now()` has it. */
   readonly events: readonly { readonly name: string; readonly at: number }[]
-  /** Bytes; the heap after a collection. */
+  /** Bytes. */
   readonly heap: number
   readonly rss: number
   /** How long each refusal took that was not told before. */
@@ -42,10 +42,10 @@ export class Contender {
     return this
   }
 
-  /** Undefined where nobody counts, or is left to ask. */
-  async report(): Promise<Report | undefined> {
+  /** Undefined where nobody counts, or is left to ask. `collect`: the garbage first, which takes its time. */
+  async report(how?: 'collect'): Promise<Report | undefined> {
     if (!this.#isNode || this.hasExited) return undefined
-    this.#process.send('report')
+    this.#process.send(how ?? '')
     const exit = once(this.#process, 'exit').then(() => [undefined])
     const [report] = await Promise.race([once(this.#process, 'message'), exit])
     return report as Report | undefined

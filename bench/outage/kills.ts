@@ -22,12 +22,12 @@ export async function kills(postgres: EmbeddedPostgres, server: string) {
   const contender = await new Contender(server, postgres.url).start()
   const load = new Load(contender.port, { workers: WORKERS })
   await pause(WARM_UP_MS)
-  const before = await contender.report()
+  const before = await contender.report('collect')
   const served = load.answers.length
   const killed = await killFor(postgres.url)
   const perSecond = (load.answers.length - served) / SECONDS
   await load.stop()
-  const after = await contender.report()
+  const after = await contender.report('collect')
   const backends = await query(
     postgres.url,
     "select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"

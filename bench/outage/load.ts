@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 /** After this the bench gives a request up. */
 const PATIENCE_MS = 40_000
-/** Before a worker whose server does not even answer tries again. */
+/** Before a worker tries again whose server does not even answer; half of it to one and a half, so that they do not march in step. */
 const PAUSE_MS = 20
 
 export interface Answer {
@@ -55,7 +55,7 @@ export class Load {
       const reply = await ask(this.#agent, this.#port, isWrite ? 'POST' : 'GET', `/note?id=${id}`)
       this.answers.push({ ...reply, id: isWrite ? id : undefined })
       const isRefused = reply.status === '503' && this.#isPatient
-      if (reply.status === 'none' || isRefused) await pause(PAUSE_MS)
+      if (reply.status === 'none' || isRefused) await pause(PAUSE_MS * (0.5 + Math.random()))
     }
   }
 }

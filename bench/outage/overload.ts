@@ -26,10 +26,10 @@ export async function overload(postgres: EmbeddedPostgres, server: string) {
   const lines = []
   for (let second = LINE_SECONDS; second <= SECONDS; second += LINE_SECONDS) {
     const statuses = await flood.run(LINE_SECONDS)
-    lines.push({ after: `${second} s`, ...statuses, ...figures(await contender.report()) })
+    lines.push({ after: `${second} s`, ...statuses, ...figures(await contender.report('collect')) })
   }
   await flood.end()
-  lines.push({ after: 'the last answer', ...figures(await contender.report()) })
+  lines.push({ after: 'the last answer', ...figures(await contender.report('collect')) })
   await contender.stop()
   return lines
 }

@@ -4,7 +4,7 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres
 } from '../../example-app/embedded-postgres.js'
-import { Contender, FLASK, hasFlask } from './contender.js'
+import { Contender, FLASK, hasFlask, type Report } from './contender.js'
 import { type Answer, Load } from './load.js'
 import { answersByStatus, quantile, query, SCHEMA, verdictsOn } from './verdict.js'
 
@@ -60,6 +60,7 @@ async function measure(postgres: EmbeddedPostgres, server: string, outage: strin
   const startedAt = Date.now()
   await OUTAGES[outage]?.(postgres)
   const outageMs = Date.now() - startedAt
+  const during = await contender.report()
   await pause(AFTER_MS)
   const endedAt = Date.now()
   await load.stop()
@@ -73,10 +74,15 @@ async function measure(postgres: EmbeddedPostgres, server: string, outage: strin
     ...answersByStatus(load.answers),
     '200/s before': servedIn(load.answers, startedAt - SECOND),
     '200/s after': servedIn(load.answers, endedAt - SECOND),
-    connects: before && after ? after.connects - before.connects : '?',
+    connects: since(before, after),
+    'of them while away': since(before, during),
     ...(await verdictsOn(load.answers, postgres.url)),
     process: hasExited ? 'exited' : 'alive'
   }
+}
+
+function since(before: Report | undefined, after: Report | undefined): number | string {
+  return before && after ? after.connects - before.connects : '?'
 }
 
 function servedIn(answers: readonly Answer[], since: number): number {

@@ -19,8 +19,8 @@ if (name.startsWith('ours')) {
 
 const address = await app.listen({ host: '127.0.0.1', port: 0 })
 process.send?.(Number(new URL(address).port))
-process.on('message', () => {
-  globalThis.gc?.()
+process.on('message', (message: string) => {
+  if (message === 'collect') globalThis.gc?.()
   process.send?.({
     connects: connects(),
     events,
