@@ -44,6 +44,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
       session: this.#session,
       delivery: this.#delivery,
       recorder,
+      meter: host.meter,
       isReadOnly
     })
     this.#transactions = new Transactions(host, {

@@ -8,6 +8,8 @@ import type { Settings } from './settings.js'
 export interface EngineParts {
   readonly settings: Settings
   readonly log: EngineLogger
+  /** What it is registered as; none for the default database. */
+  readonly name?: string | undefined
   readonly isDisconnect?: IsDisconnect | undefined
   /** Default: `cancel-reads`. */
   readonly onAbort?: OnAbort | undefined

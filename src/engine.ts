@@ -1,6 +1,6 @@
 import type { Pool as PgPool, QueryConfig } from 'pg'
 import type { Client } from './client/client.js'
-import { clientConfig } from './client/config.js'
+import { clientConfig, targetOf } from './client/config.js'
 import { pgPool } from './client/pg-pool.js'
 import { clientSource } from './client-source.js'
 import { systemClock, type Timer } from './clock.js'
@@ -27,6 +27,7 @@ import type { Queryable, TransactionOptions } from './queryable.js'
 import { ReplayBudget } from './replay.js'
 import { Roles } from './roles.js'
 import type { Deadline } from './stop-sign.js'
+import { findMeter, Telemetry } from './telemetry.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
@@ -44,12 +45,13 @@ export class Engine implements Queryable {
   readonly #pool: Pool<Client>
   readonly #budget: ReplayBudget
   readonly #roles = new Roles()
+  readonly #telemetry: Telemetry | undefined
   #isClosed = false
   #closing: { readonly deadline: number; readonly timer: Timer } | undefined
   #pgPool: PgPool | undefined
   readonly #connectionHost: ConnectionHost
 
-  constructor({ settings, log, isDisconnect, onAbort }: EngineParts) {
+  constructor({ settings, log, name, isDisconnect, onAbort }: EngineParts) {
     const options = settings.engineOptions
     const config = clientConfig(settings.url, options)
     this.#options = options
@@ -60,7 +62,12 @@ export class Engine implements Queryable {
     echoPool(this.#emitter, options.echo_pool, log)
     const onHookError = (err: unknown) => log.warn({ err }, 'the isDisconnect hook failed')
     this.#judge = createJudge(isDisconnect, onHookError, this.#roles)
+    const { keep, limit } = capacityOf(poolOptions(options))
+    const meter = findMeter()
+    this.#telemetry =
+      meter && new Telemetry(meter, { ...targetOf(config), name, limit, kept: keep })
     const { connector, pool } = openPool({
+      telemetry: this.#telemetry,
       config,
       options,
       emitter: this.#emitter,
@@ -76,10 +83,11 @@ export class Engine implements Queryable {
       // Who does not want to wait for a server that is away still wants to ask one that is there.
       timeout: Math.max(options.recovery_timeout, options.pool_pre_ping_timeout) * SECOND
     })
-    this.#budget = new ReplayBudget(capacityOf(poolOptions(options)).limit)
+    this.#budget = new ReplayBudget(limit)
     this.#connectionHost = {
       pool: this.#pool,
       budget: this.#budget,
+      meter: this.#telemetry,
       doubt: () => (this.#connector.givesEvidence ? doubt : undefined),
       onReplay: (statement, error) => this.#emitter.emit('replay', { statement, error }),
       pause: ms => new Promise<void>(resolve => systemClock.setTimer(ms, resolve)),
@@ -225,6 +233,7 @@ export class Engine implements Queryable {
     this.drain()
     this.#isClosed = true
     this.#closing?.timer.cancel()
+    this.#telemetry?.stop()
     const deadline = this.#closing?.deadline ?? 0
     return this.#pool.close(Math.max(0, deadline - systemClock.now()))
   }

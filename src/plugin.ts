@@ -34,7 +34,7 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   const settings = readSettings(options, faults, pgUrlFault)
   // Which of several databases it is about, is on every line.
   const log = name === undefined ? app.log : app.log.child({ database: name })
-  const engine = new Engine({ settings, log, isDisconnect, onAbort })
+  const engine = new Engine({ settings, log, name, isDisconnect, onAbort })
   if (options.requireDatabase) await assertAnswers(engine)
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)

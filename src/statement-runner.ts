@@ -8,6 +8,7 @@ import type { QueryRecorder } from './query-record.js'
 import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
 import { type StatementKind, statementKind } from './statement-kind.js'
+import type { StatementMeter } from './statement-meter.js'
 import { submitTo, textOf } from './submittable.js'
 import { within } from './time-limit.js'
 import type { TransactionHost } from './transaction.js'
@@ -16,6 +17,7 @@ export interface StatementRunnerParts {
   readonly session: Session
   readonly delivery: Delivery
   readonly recorder: QueryRecorder | undefined
+  readonly meter: StatementMeter | undefined
   /** Every statement outside of a transaction is run READ ONLY: `config.db.readOnly`. */
   readonly isReadOnly: boolean
 }
@@ -41,9 +43,11 @@ export class StatementRunner implements TransactionHost {
   }
 
   statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
-    const { recorder } = this.#parts
-    if (recorder === undefined) return this.#run(config, values)
-    return recorder.observe(config, values, () => this.#run(config, values))
+    const { meter, recorder } = this.#parts
+    if (meter === undefined && recorder === undefined) return this.#run(config, values)
+    const run = () => this.#run(config, values)
+    const measured = meter ? () => meter.measure(config.text, run) : run
+    return recorder ? recorder.observe(config, values, measured) : measured()
   }
 
   submit<Query extends Submittable>(submittable: Query): Query {
@@ -62,6 +66,12 @@ export class StatementRunner implements TransactionHost {
 
   /** Several statements under one Sync: one round trip, and outside of a transaction one of their own. */
   async batch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
+    const { meter } = this.#parts
+    if (meter === undefined) return this.#runBatch(configs)
+    return meter.measure(undefined, () => this.#runBatch(configs), configs.length)
+  }
+
+  async #runBatch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
     this.assertUsable()
     if (configs.length === 0) return []
     this.#parts.session.assertNothingPending()

@@ -67,6 +67,10 @@ const FLOORS: Record<string, number> = {
   'statement-timeout.ts': 3,
   'stop-sign.ts': 3,
   'time-limit.ts': 3,
+  'telemetry.ts': 3,
+  'meter.ts': 3,
+  'measured-pool.ts': 3,
+  'statement-meter.ts': 3,
   'transaction-retry.ts': 3,
   'transactions.ts': 3,
   // 2: pure policy

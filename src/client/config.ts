@@ -75,3 +75,11 @@ export const pgUrlFault: UrlJudge = (url, connectArgs) => {
     return `one that pg cannot use${reason}`
   }
 }
+
+/** Where the configuration leads to, as `pg` understands it. */
+export function targetOf(config: ClientConfig): { host: string; port: number; database: string } {
+  // The application's own socket is asked for at a connect, and none is made here.
+  const { stream, ...others } = config
+  const { database, host, port } = new pg.Client(others)
+  return { host, port, database: database ?? '' }
+}
