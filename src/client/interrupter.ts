@@ -4,6 +4,8 @@ import type { Outbox, Submission } from './outbox.js'
 
 /** How long it may take until a session whose statement is cancelled is fit again: to replace it takes less. */
 const INTERRUPT_MS = 5000
+/** A server that is there has passed a cancel request on by then; who waits for it is late already. */
+const CANCEL_MS = 1000
 /** A cancel request that comes before its statement is ignored: it is repeated, after this, and then twice as long. */
 const FIRST_PATIENCE_MS = 50
 
@@ -64,7 +66,7 @@ export class Interrupter {
     let patience = FIRST_PATIENCE_MS
     while (this.#isBusy) {
       if (left() === 0) throw new CancelError(new Error(`Still busy after ${INTERRUPT_MS} ms`))
-      await cancel(left())
+      await cancel(Math.min(CANCEL_MS, left()))
       await this.#whenAnswered(Math.min(patience, left()))
       patience *= 2
     }

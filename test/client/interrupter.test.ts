@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Exchange } from '../../src/client/exchange.js'
 import { QueryPart } from '../../src/client/parts.js'
+import { type Clock, systemClock } from '../../src/clock.js'
 import { openClient, run } from '../fixtures/open-client.js'
 import { openEngine, until } from '../fixtures/open-engine.js'
 import { startPostgres } from '../fixtures/postgres.js'
@@ -85,6 +86,25 @@ t.test('where no cancel request gets through, the session is given up', async t 
   client.interrupt(reason)
   await t.rejects(running, { name: 'CancelError' })
   t.match(client.lost, { name: 'CancelError', cause: { code: 'ECONNREFUSED' } })
+  await postgres.terminateBackends(asleep)
+})
+
+t.test('nor is it kept for a server that does not answer a cancel request', async t => {
+  const proxy = await startProxy(t, postgres)
+  const delays: number[] = []
+  const setTimer: Clock['setTimer'] = (ms, ...rest) => {
+    delays.push(ms)
+    return systemClock.setTimer(ms, ...rest)
+  }
+  const clock = { ...systemClock, setTimer }
+  const client = await openClient(t, proxy.url(postgres.url), { clock })
+  const running = run(client, SLEEP)
+  await postgres.untilBackends(asleep)
+  await proxy.blackhole()
+  delays.length = 0
+  client.interrupt(reason)
+  await t.rejects(running, { name: 'CancelError' })
+  t.ok(Math.max(...delays) <= 1000, `${delays}`)
   await postgres.terminateBackends(asleep)
 })
 
