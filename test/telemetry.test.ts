@@ -83,7 +83,7 @@ t.test('the state of the pool, by the names of the conventions', async t => {
 
 t.test('who waits, and who has waited too long', async t => {
   const read = setUp(t)
-  const { engine } = openEngine(t, postgres.url, { ...ONE, pool_timeout: 0.2 })
+  const { engine } = openEngine(t, postgres.url, { ...ONE, pool_timeout: 2 })
   const held = await engine.connect()
   const late = t.rejects(engine.query('select 1'), { code: 'FST_DB_POOL_TIMEOUT' })
   t.match((await read()).points('db.client.connection.pending_requests'), [{ value: 1 }])
