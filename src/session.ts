@@ -3,34 +3,26 @@ import type { Account } from './account.js'
 import type { Client } from './client/client.js'
 import { PendingRollbackError } from './errors.js'
 import { Failure, OF_STATEMENT } from './failure.js'
+import { Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
 import type { Lease } from './pool/slot.js'
 import { SessionEnding, type Why } from './session-ending.js'
 import type { Probe, SessionHost, Use } from './session-host.js'
-import { SharedCheckout } from './shared-checkout.js'
 import { type Deadline, StopSign } from './stop-sign.js'
 
 /**
- * The client behind a connection: taken from the pool with the first use, kept while it is wanted, given back once
- * and never while something runs on it. What is known of a lost one stays until it is rolled back.
+ * What a connection does on its client, and what becomes of it: work is refused once the session has been stopped, a
+ * failure is judged once and draws its consequences, and what is known of a lost transaction stays until that is rolled back.
  */
 export class Session {
   readonly #host: SessionHost
   readonly #ledger: Ledger
   readonly #account: Account
+  readonly #holding: Holding
   /** Whether anything more may be started. */
   readonly stop: StopSign
   /** How it ends, besides {@link release}. */
   readonly ending: SessionEnding
-  #lease: Lease<Client> | undefined
-  #checkingOut: SharedCheckout<Lease<Client>> | undefined
-  /** Uses, holds and checkouts that are not over. */
-  #uses = 0
-  /** Those among them that wait for a client. */
-  #entering = 0
-  #holds = 0
-  #isReturning = false
-  #stopLeakWatch: (() => void) | undefined
   #isInvalidated = false
 
   /** A transaction was lost with its client, and nobody has rolled it back yet. */
@@ -43,14 +35,28 @@ export class Session {
       returnTimeout,
       setTimer,
       hasClient: () => this.hasClient,
-      isWaiting: () => this.#entering > 0,
+      isWaiting: () => this.#holding.isWaiting,
       stop: why => {
         this.stop.set(why)
-        this.#checkingOut?.callOff(why())
+        if (this.#holding.isWaiting) this.#holding.callOff(why())
       },
       release: () => this.release(),
       cancel: why => this.#cancel(why),
       giveUp: error => this.giveUp(error)
+    })
+    this.#holding = new Holding({
+      host,
+      stop: this.stop,
+      isEnded: () => this.isEnded,
+      onTaken: () => {
+        this.#isInvalidated = false
+        this.stop.watch(why => this.#cancel(why))
+      },
+      onDropped: () => {
+        this.ending.onReturned()
+        this.stop.unwatch()
+      },
+      onLost: client => this.fail(client, client.lost)
     })
     this.#host = host
     this.#ledger = ledger
@@ -66,17 +72,17 @@ export class Session {
   }
 
   get isInTransaction(): boolean {
-    return this.isPendingRollback || (this.#lease?.client.isInTransaction ?? false)
+    return this.isPendingRollback || (this.client?.isInTransaction ?? false)
   }
 
   /** The client held now, to be looked at. */
   get client(): Client | undefined {
-    return this.#lease?.client
+    return this.#holding.client
   }
 
   /** Whether a client is held now. */
   get hasClient(): boolean {
-    return this.#lease !== undefined
+    return this.#holding.lease !== undefined
   }
 
   /**
@@ -101,20 +107,10 @@ export class Session {
     work: (client: Client, probe: Probe | undefined) => Result | Promise<Result>,
     use: Use = {}
   ): Promise<Result> {
-    this.#uses += 1
-    if (!this.isEnded) this.#isReturning = this.ending.isLingering
+    const holding = this.#holding
+    holding.enter(this.ending.isLingering)
     try {
-      let lease = this.#entering === 0 ? this.#lease : undefined
-      if (lease === undefined) {
-        // Counted until the work begins: whoever comes meanwhile waits as well, or would overtake.
-        this.#entering += 1
-        try {
-          lease = await this.#checkout(use)
-        } finally {
-          this.#entering -= 1
-          if (this.#entering === 0) this.#checkingOut = undefined
-        }
-      }
+      const lease = holding.takeNow(use) ?? (await holding.wait(use))
       try {
         throwIfAborted(use.signals)
         return await work(lease.client, this.#probe(lease, use))
@@ -124,8 +120,7 @@ export class Session {
         throw this.#wasDead(lease, use) ?? this.fail(lease.client, error, use.isReadOnly)
       }
     } finally {
-      this.#uses -= 1
-      this.#returnIfQuiet()
+      holding.leave()
     }
   }
 
@@ -146,18 +141,16 @@ export class Session {
 
   /** From here on the client is not given back, though nothing runs on it: a transaction is open. */
   hold(): void {
-    this.#holds += 1
+    this.#holding.hold()
   }
 
   unhold(): void {
-    this.#holds -= 1
-    this.#returnIfQuiet()
+    this.#holding.unhold()
   }
 
   /** Gives the client back as soon as nothing runs on it; a later use takes another one. */
   release(): void {
-    this.#isReturning = true
-    this.#returnIfQuiet()
+    this.#holding.release()
   }
 
   /** As {@link release}, for good and in bounded time; a checkout that still waits is called off. */
@@ -168,40 +161,40 @@ export class Session {
   /** Has what runs cancelled, but for a COMMIT, and refuses what waits behind it. */
   #cancel(why: Why): void {
     this.stop.set(why)
-    const client = this.#lease?.client
+    const { client } = this
     if (client && !this.#account.isCommitting && !client.mayBeCommitting) client.interrupt(why())
   }
 
   /** The client cannot go on, or must not: it is closed, and a transaction on it is lost. */
   giveUp(error: unknown, reason: 'error' | 'user' = 'error'): void {
-    const lease = this.#lease
+    const { isHeld, lease } = this.#holding
     if (lease === undefined) return
-    this.isPendingRollback ||= this.#holds > 0 || lease.client.isInTransaction
-    this.#isInvalidated = true
-    this.#account.lost()
-    this.#forget()
+    this.isPendingRollback ||= isHeld || lease.client.isInTransaction
+    this.#lost()
     this.#host.pool.checkin(lease, reason, error)
   }
 
   /** The client works, and is to be replaced when it comes back: SQLAlchemy's soft invalidation. */
   giveUpSoftly(error: unknown): void {
-    if (this.#lease) this.#host.pool.invalidateSoftly(this.#lease, error)
+    const { lease } = this.#holding
+    if (lease) this.#host.pool.invalidateSoftly(lease, error)
   }
 
   /** The client leaves the pool, and is closed when it is given back. */
   detach(): void {
-    if (this.#lease) this.#host.pool.detach(this.#lease)
+    const { lease } = this.#holding
+    if (lease) this.#host.pool.detach(lease)
   }
 
   /** Draws the consequences of an error on a client, once. */
   fail(client: Client, error: unknown, isReadOnly = false): Failure {
     const judged = this.#host.judge(error, 'statement', client)
     const verdict = isReadOnly && judged.failure === 'read_only' ? OF_STATEMENT : judged
-    const lease = this.#lease
+    const { lease } = this.#holding
     if (lease?.client === client) {
+      if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
       if (verdict.failure === 'disconnect' || client.lost !== undefined) this.giveUp(error)
       else if (verdict.scope === 'client') this.giveUpSoftly(error)
-      if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
     }
     return new Failure(error, verdict, 'statement')
   }
@@ -222,67 +215,15 @@ export class Session {
   #wasDead(lease: Lease<Client>, { verification }: Use): Failure | undefined {
     const error = lease.client.lost
     if (!lease.isUnverified || error === undefined || verification === undefined) return undefined
-    if (this.#lease !== lease) return undefined
-    this.#isInvalidated = true
-    this.#account.lost()
-    this.#forget()
+    if (this.#holding.lease !== lease) return undefined
+    this.#lost()
     const verdict = this.#host.pool.verificationFailed(lease, verification, error)
     return new Failure(error, verdict, 'ping')
   }
 
-  async #checkout(use: Use): Promise<Lease<Client>> {
-    const { deadline } = this.stop
-    const { verification } = use
-    if (this.isEnded) this.stop.assertNotSet()
-    // Not to be begun for somebody who has left already: nobody would give back what came of it.
-    throwIfAborted(use.signals)
-    this.#stopLeakWatch ??= this.#host.leakWatch.watch()
-    if (this.#checkingOut?.isCalledOff) this.#checkingOut = undefined
-    this.#checkingOut ??= new SharedCheckout(signal =>
-      this.#host.pool.checkout({ deadline, signal, verification })
-    )
-    try {
-      const lease = await this.#checkingOut.wait(use.signals)
-      if (lease.isReturned) this.#checkingOut = undefined
-      else if (this.#lease && this.#lease !== lease) this.#host.pool.putBack(lease)
-      else this.#lease = lease
-      this.#isInvalidated = false
-      this.stop.watch(why => this.#cancel(why))
-    } catch (error) {
-      const reason = this.stop.reasonFor(error, use.signals)
-      if (!reason || this.#entering === 1) this.#forget()
-      if (reason) throw reason.thrown
-      const verdict = this.#host.judge(error, 'connect', undefined)
-      throw new Failure(error, verdict, 'connect')
-    }
-    if (this.isEnded) this.stop.assertNotSet()
-    return this.#lease ?? this.#checkout(use)
-  }
-
-  #returnIfQuiet(): void {
-    const lease = this.#lease
-    if (!this.#isReturning || lease === undefined) return
-    if (this.#uses > 0 || this.#holds > 0) return
-    this.#isReturning = false
-    const { client } = lease
-    if (client.lost !== undefined) {
-      this.fail(client, client.lost)
-      return
-    }
-    if (!client.isReady) {
-      this.#isReturning = true
-      client.onceReady(() => this.#returnIfQuiet())
-      return
-    }
-    this.#forget()
-    this.#host.pool.checkin(lease)
-  }
-
-  #forget(): void {
-    this.#lease = undefined
-    this.ending.onReturned()
-    this.stop.unwatch()
-    this.#stopLeakWatch?.()
-    this.#stopLeakWatch = undefined
+  #lost(): void {
+    this.#isInvalidated = true
+    this.#account.lost()
+    this.#holding.drop()
   }
 }

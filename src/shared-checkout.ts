@@ -1,46 +1,47 @@
 import { onAborted, throwIfAborted } from './abort-listener.js'
+import type { Checkout } from './pool/checkout.js'
+import type { PoolClient } from './pool/contract.js'
+import type { Lease } from './pool/slot.js'
 
 /**
  * One checkout that several statements of a session wait for: whoever's signal is aborted leaves the others waiting,
  * and the last one to leave calls it off.
  */
-export class SharedCheckout<Lease> {
-  readonly #checkout: Promise<Lease>
-  readonly #calledOff = new AbortController()
+export class SharedCheckout<C extends PoolClient> {
+  readonly #checkout: Checkout<C>
+  readonly #lease: Promise<Lease<C>>
+  /** Nobody may join it any more. */
+  isCalledOff = false
   #waiting = 0
 
-  constructor(start: (signal: AbortSignal) => Promise<Lease>) {
-    this.#checkout = start(this.#calledOff.signal)
+  constructor(checkout: Checkout<C>) {
+    this.#checkout = checkout
+    this.#lease = checkout.promise
     // Whoever has left does not hear of it.
-    this.#checkout.catch(() => {})
-  }
-
-  /** Nobody may join it any more. */
-  get isCalledOff(): boolean {
-    return this.#calledOff.signal.aborted
+    this.#lease.catch(() => {})
   }
 
   callOff(reason: unknown): void {
-    this.#calledOff.abort(reason)
+    this.isCalledOff = true
+    this.#checkout.leave(() => reason)
   }
 
   /** @throws the checkout's error, or the reason of the signal that was aborted */
-  async wait(signals: readonly AbortSignal[] | undefined): Promise<Lease> {
-    throwIfAborted(signals)
-    if (signals === undefined) return this.#waitOn()
-    return this.#waitUnlessAborted(signals)
+  wait(signals: readonly AbortSignal[] | undefined): Promise<Lease<C>> {
+    return signals === undefined ? this.#waitOn() : this.#waitUnlessAborted(signals)
   }
 
-  async #waitOn(): Promise<Lease> {
+  async #waitOn(): Promise<Lease<C>> {
     this.#waiting += 1
     try {
-      return await this.#checkout
+      return await this.#lease
     } finally {
       this.#waiting -= 1
     }
   }
 
-  async #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease> {
+  async #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease<C>> {
+    throwIfAborted(signals)
     const waiter = { isWaiting: true }
     this.#waiting += 1
     const stop = () => {
@@ -58,7 +59,7 @@ export class SharedCheckout<Lease> {
       watches = signals.map(signal => onAborted(signal, () => leave(signal)))
     })
     try {
-      return await Promise.race([this.#checkout, left])
+      return await Promise.race([this.#lease, left])
     } finally {
       stop()
       for (const unwatch of watches) unwatch()

@@ -1,36 +1,37 @@
 import t from 'tap'
+import { Checkout } from '../src/pool/checkout.js'
+import { Lease, Slot } from '../src/pool/slot.js'
 import { SharedCheckout } from '../src/shared-checkout.js'
+import { FakeClient } from './fixtures/fake-client.js'
+import { FakeClock } from './fixtures/fake-clock.js'
 
-/** A checkout that the test settles, and that can be called off as the pool's can. */
+/** A checkout that the test settles, and that can be called off. */
 function checkout() {
-  let grant: (lease: string) => void = () => {}
-  const shared = new SharedCheckout<string>(
-    signal =>
-      new Promise((resolve, reject) => {
-        grant = resolve
-        signal.addEventListener('abort', () => reject(signal.reason))
-      })
+  const one = new Checkout<FakeClient>(0, 0)
+  const client = new Lease(
+    new Slot<FakeClient>(0, false),
+    new FakeClient(1, new FakeClock(), () => {})
   )
-  return { shared, grant: (lease: string) => grant(lease) }
+  return { shared: new SharedCheckout(one), client, grant: () => one.resolve(client) }
 }
 
 t.test('everybody who waits gets the same', async t => {
-  const { grant, shared } = checkout()
+  const { client, grant, shared } = checkout()
   const waiting = [shared.wait(undefined), shared.wait([new AbortController().signal])]
-  grant('client')
-  t.strictSame(await Promise.all(waiting), ['client', 'client'])
+  grant()
+  t.strictSame(await Promise.all(waiting), [client, client])
 })
 
 t.test('who leaves is told the reason, and the others wait on', async t => {
-  const { grant, shared } = checkout()
+  const { client, grant, shared } = checkout()
   const leaving = new AbortController()
   const [left, stayed] = [shared.wait([leaving.signal]), shared.wait(undefined)]
   const reason = new Error('enough')
   leaving.abort(reason)
   await t.rejects(left, reason)
   t.equal(shared.isCalledOff, false)
-  grant('client')
-  t.equal(await stayed, 'client')
+  grant()
+  t.equal(await stayed, client)
 })
 
 t.test('the last one to leave calls it off', async t => {
@@ -44,12 +45,12 @@ t.test('the last one to leave calls it off', async t => {
 })
 
 t.test('the last one to leave gets what was granted before', async t => {
-  const { grant, shared } = checkout()
+  const { client, grant, shared } = checkout()
   const leaving = new AbortController()
   const waiting = shared.wait([leaving.signal])
-  grant('client')
+  grant()
   leaving.abort('too late')
-  t.equal(await waiting, 'client')
+  t.equal(await waiting, client)
 })
 
 t.test('who was called off before does not join', async t => {

@@ -40,8 +40,9 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
 
   readonly arrivedAt: number
   readonly deadline: number
-  readonly promise: Promise<Lease<C>>
   isSettled = false
+  /** What it came to, if that is a client. */
+  lease: Lease<C> | undefined
   /** Clients that turned out to be dead so far. */
   tries: number
   /** The generation of a client whose ping timed out: it is doubted until a fresh connect has succeeded. */
@@ -52,8 +53,11 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   readonly #signal: AbortSignal | undefined
   #timer: Timer | undefined
   #onAbort: (() => void) | undefined
-  #resolve: (lease: Lease<C>) => void = () => {}
-  #reject: (error: unknown) => void = () => {}
+  #onLeave: (() => void) | undefined
+  #error: unknown
+  #promise: Promise<Lease<C>> | undefined
+  #resolve: ((lease: Lease<C>) => void) | undefined
+  #reject: ((error: unknown) => void) | undefined
 
   /** Clock readings in milliseconds. */
   constructor(arrivedAt: number, deadline: number, request: CheckoutRequest = {}) {
@@ -64,10 +68,17 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
     this.isDeferred = verification !== undefined
     this.tries = verification?.tries ?? 0
     this.doubtedGeneration = verification?.doubtedGeneration
-    this.promise = new Promise((resolve, reject) => {
+  }
+
+  /** For those who have to wait: made when it is asked for, since most are served at once. */
+  get promise(): Promise<Lease<C>> {
+    if (this.lease !== undefined) return Promise.resolve(this.lease)
+    if (this.isSettled) return Promise.reject(this.#error)
+    this.#promise ??= new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
+    return this.#promise
   }
 
   /** Whether only a new client will do: a silent one casts doubt on all, and the last try is not for an old one. */
@@ -78,28 +89,34 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   /** From here on the checkout takes time, and may be called off: `onLeave` is told before it rejects. */
   watch(clock: Clock, timeoutError: () => unknown, onLeave: () => void): void {
     if (this.#timer !== undefined) return
-    const leave = (error: unknown) => {
-      if (this.isSettled) return
-      onLeave()
-      this.reject(error)
-    }
-    this.#timer = clock.setTimer(this.deadline - clock.now(), () => leave(timeoutError()))
+    this.#onLeave = onLeave
+    this.#timer = clock.setTimer(this.deadline - clock.now(), () => this.leave(timeoutError))
     const signal = this.#signal
     if (signal === undefined) return
-    this.#onAbort = () => leave(signal.reason)
+    this.#onAbort = () => this.leave(() => signal.reason)
     signal.addEventListener('abort', this.#onAbort, { once: true })
     if (signal.aborted) this.#onAbort()
   }
 
+  /** The caller does not want it any more, at whatever step it is. */
+  leave(reason: () => unknown): void {
+    if (this.isSettled) return
+    const error = reason()
+    this.#onLeave?.()
+    this.reject(error)
+  }
+
   resolve(lease: Lease<C>): void {
     this.#settle()
-    this.#resolve(lease)
+    this.lease = lease
+    this.#resolve?.(lease)
   }
 
   reject(error: unknown): void {
     if (this.isSettled) return
     this.#settle()
-    this.#reject(error)
+    this.#error = error
+    this.#reject?.(error)
   }
 
   #settle(): void {

@@ -113,11 +113,16 @@ export class Pool<C extends PoolClient> {
    * @throws the connect's error, the third failed verification's, a listener's, or the signal's reason
    */
   checkout(request: CheckoutRequest = {}): Promise<Lease<C>> {
-    if (this.#isClosed) return Promise.reject(new EngineClosedError())
-    if (request.signal?.aborted) return Promise.reject(request.signal.reason)
+    return this.begin(request).promise
+  }
+
+  /** As {@link checkout}; what was to be had at once is there already, without a promise. */
+  begin(request: CheckoutRequest = {}): Checkout<C> {
     const checkout = new Checkout<C>(this.#clock.now(), this.#deadlineOf(request), request)
-    this.#dispatcher.admit(checkout)
-    return checkout.promise
+    if (this.#isClosed) checkout.reject(new EngineClosedError())
+    else if (request.signal?.aborted) checkout.reject(request.signal.reason)
+    else this.#dispatcher.admit(checkout)
+    return checkout
   }
 
   /** An idle client, unverified and without waiting; `undefined` when there is none. */

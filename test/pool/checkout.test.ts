@@ -132,3 +132,27 @@ t.test(
     t.equal(result.state, 'resolved')
   }
 )
+
+t.test('its promise may be asked for later, when it is settled already', async t => {
+  const served = new Checkout<FakeClient>(0, 0)
+  t.equal(served.lease, undefined)
+  const given = lease()
+  served.resolve(given)
+  t.equal(served.lease, given)
+  t.equal(await served.promise, given)
+  const refused = new Checkout<FakeClient>(0, 0)
+  refused.reject(new Error('no'))
+  t.equal(refused.lease, undefined)
+  await t.rejects(refused.promise, { message: 'no' })
+})
+
+t.test('it can be left without a signal, once', async t => {
+  const { checkout, clock, listeners, log, watch } = build()
+  watch()
+  checkout.leave(() => new Error('enough'))
+  checkout.leave(() => t.fail('it was left already'))
+  await clock.advance(1000)
+  t.strictSame(log, ['left, settled: false', 'rejected: enough'])
+  t.strictSame(clock.pending, NO_TIMERS)
+  t.equal(listeners(), 0)
+})
