@@ -1,7 +1,8 @@
 import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import type { Exchange } from './client/exchange.js'
-import { ControlPart, type Part, QueryPart } from './client/parts.js'
+import { ControlPart, type Part } from './client/parts.js'
+import { QueryPart } from './client/query-part.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { Probe } from './session-host.js'
 
@@ -16,6 +17,9 @@ export class Attempt {
   readonly carried: OpenTransaction | undefined
   /** It is to show whether its client lives. */
   probe: Probe | undefined
+  /** It has BEGIN and COMMIT of its own: under one Sync, or split, so that COMMIT comes when the rest is answered. */
+  isBlock = false
+  isSplit = false
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
 
@@ -41,18 +45,13 @@ export class Attempt {
     return this.parts.find((part): part is EvidencePart => part instanceof EvidencePart)
   }
 
-  /** Makes results of what has arrived, though the answer broke off behind it. */
-  finish(): void {
-    this.exchange?.collect()
-  }
-
   /**
-   * The backend itself said that it was told to go, before the statement was complete: with the extended protocol
-   * the commit comes after that.
+   * The backend itself said that it goes, before the statement was complete: with the extended protocol the commit comes
+   * after that, and so does a COMMIT of its own, which is the last of its parts.
    */
   wasStoppedBeforeCommit(error: unknown): boolean {
-    if (!(error instanceof Error) || Reflect.get(error, 'code') !== '57P01') return false
-    if (this.parts.some(part => part instanceof ControlPart)) return false
+    const isTold = error instanceof Error && Reflect.get(error, 'code') === '57P01'
+    if (!isTold && this.client?.hasSaidItsLast !== true) return false
     return this.parts.some(part => part instanceof QueryPart && !part.isComplete)
   }
 }

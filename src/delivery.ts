@@ -16,7 +16,7 @@ import { Verification } from './pool/checkout.js'
 import { Replay, type ReplayBudget } from './replay.js'
 import { runScript } from './run-script.js'
 import type { Session } from './session.js'
-import type { Probe } from './session-host.js'
+import type { Probe, Use } from './session-host.js'
 import { statementKind } from './statement-kind.js'
 import { beginning } from './statement-timeout.js'
 
@@ -60,15 +60,9 @@ export class Delivery {
   /** @throws the error as the application is to see it */
   deliver<Result>(job: Job<Result>): Promise<Result> {
     const started = this.#parts.account.start()
-    return this.#inTurn(async carried => {
-      const isBehind = this.#running > 0
-      this.#running += 1
-      try {
-        return await this.#untilSettled(job, () => new Attempt(started, carried), isBehind)
-      } finally {
-        this.#running -= 1
-      }
-    })
+    const { transaction } = this
+    if (transaction === undefined) return this.#deliver(job, started, undefined)
+    return transaction.inTurn(carried => this.#deliver(job, started, carried))
   }
 
   /** Makes the client ready for a query of a library's own, in front of which nothing can ride. */
@@ -107,40 +101,47 @@ export class Delivery {
     return this.#inTurn(carried => session.use(client => run(client, carried), use))
   }
 
-  async #untilSettled<Result>(
+  async #deliver<Result>(
     job: Job<Result>,
-    newAttempt: () => Attempt,
-    isBehind: boolean
+    started: number,
+    carried: OpenTransaction | undefined
   ): Promise<Result> {
     const { budget, session } = this.#parts
-    const isReadOnly = this.#isReadOnly(job)
-    let replays = 0
-    let verification: Verification | undefined
-    for (;;) {
-      const attempt = newAttempt()
-      const send = (client: Client, probe: Probe | undefined) => {
-        session.assertNothingPending()
-        attempt.probe = probe
-        return this.#dispatch.send(client, job, attempt)
-      }
-      if (showsLife(job, attempt)) verification ??= new Verification()
-      try {
-        const use = { isReadOnly, verification, signals: job.signals }
-        const result = await session.attempt(send, use)
-        budget.succeeded()
-        return result
-      } catch (failure) {
-        if (await this.#inquiry.isCommitted(failure, job, attempt)) {
-          session.isPendingRollback = false
-          attempt.finish()
-          return job.result(attempt.parts)
+    const isBehind = this.#running > 0
+    this.#running += 1
+    const use: Use = {
+      isReadOnly: this.#isReadOnly(job),
+      verification: showsLife(job, carried) ? new Verification() : undefined,
+      signals: job.signals
+    }
+    try {
+      for (let replays = 0; ; ) {
+        const attempt = new Attempt(started, carried)
+        const send = (client: Client, probe: Probe | undefined) => {
+          session.assertNothingPending()
+          attempt.probe = probe
+          return this.#dispatch.send(client, job, attempt)
         }
-        if (isFailedPing(failure) && verification?.isExhausted === false) continue
-        replays += 1
-        const mayReplay = replays <= MAX_REPLAYS && (!isBehind || job.effect === 'read')
-        if (mayReplay && this.#replay.take(failure, job, attempt)) continue
-        throw session.explain(failure, job.text)
+        try {
+          const result = await session.attempt(send, use)
+          budget.succeeded()
+          return result
+        } catch (failure) {
+          // What was lost with its client was no transaction of the application's.
+          if (attempt.isSplit) session.isPendingRollback = false
+          if (await this.#inquiry.isCommitted(failure, job, attempt)) {
+            session.isPendingRollback = false
+            return job.result(attempt.parts)
+          }
+          if (isFailedPing(failure) && use.verification?.isExhausted === false) continue
+          replays += 1
+          const mayReplay = replays <= MAX_REPLAYS && (!isBehind || job.effect === 'read')
+          if (mayReplay && this.#replay.take(failure, job, attempt)) continue
+          throw session.explain(failure, job.text)
+        }
       }
+    } finally {
+      this.#running -= 1
     }
   }
 
@@ -151,7 +152,7 @@ export class Delivery {
   }
 
   /** Runs work with the open transaction if it is the one to begin it, and after whatever begins it if it is not. */
-  async #inTurn<Result>(
+  #inTurn<Result>(
     work: (carried: OpenTransaction | undefined) => Promise<Result>
   ): Promise<Result> {
     return this.transaction === undefined ? work(undefined) : this.transaction.inTurn(work)
@@ -167,8 +168,10 @@ export class Delivery {
 }
 
 /** Whether a job may be sent to a client of which nobody knows if it lives: lost, it has left nothing, and is sent again. */
-function showsLife<Result>(job: Job<Result>, { carried }: Attempt): boolean {
-  return carried !== undefined || job.effect === 'read' || job.effectInBlock === 'read'
+function showsLife<Result>(job: Job<Result>, carried: OpenTransaction | undefined): boolean {
+  if (carried !== undefined || job.effect === 'read' || job.effectInBlock === 'read') return true
+  // Its COMMIT is sent when the client has answered.
+  return job.effect === 'change' && job.isRepeatable
 }
 
 /** The client was dead when it was lent. That the job was lost with it costs no replay: it was the ping. */

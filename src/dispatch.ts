@@ -9,7 +9,6 @@ import type { PreparedStatements } from './client/statements.js'
 import { ConnectionClosedError } from './errors.js'
 import type { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
-import type { OpenTransaction } from './open-transaction.js'
 import type { Replay } from './replay.js'
 import { beginning, unlimited } from './statement-timeout.js'
 
@@ -31,36 +30,50 @@ export class Dispatch {
 
   /** Outside of a transaction, what could not be executed as it was prepared is sent again as it is. */
   async send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
-    try {
-      return await this.#sendOnce(client, job, attempt, client.statements)
-    } catch (error) {
-      const isStale = attempt.exchange?.isStale === true && client.lost === undefined
-      if (!isStale || client.isInTransaction) throw error
-      attempt.probe = undefined
-      return this.#sendOnce(client, job, attempt, undefined)
+    let { statements } = client
+    for (;;) {
+      try {
+        const answer = this.#sendOnce(client, job, attempt, statements)
+        await (attempt.isSplit ? this.#commitBehind(answer, client, attempt) : answer)
+        return job.result(attempt.parts)
+      } catch (error) {
+        if (client.lost === undefined) {
+          const isStale = statements !== undefined && attempt.exchange?.isStale === true
+          if ((attempt.isBlock || attempt.isSplit) && client.isInTransaction) await rollback(client)
+          if (!isStale || client.isInTransaction) throw error
+          attempt.probe = undefined
+          statements = undefined
+          continue
+        }
+        throw error
+      } finally {
+        this.#parts.inquiry.learn(client, job, attempt)
+      }
     }
   }
 
-  async #sendOnce<Result>(
+  #sendOnce<Result>(
     client: Client,
     job: Job<Result>,
     attempt: Attempt,
     statements: PreparedStatements | undefined
-  ): Promise<Result> {
-    const { account, inquiry, replay } = this.#parts
-    const { carried } = attempt
+  ): Promise<void> {
+    const { account, replay } = this.#parts
+    const { carried, probe } = attempt
     attempt.client = client
     const isInTransaction = carried !== undefined || client.isInTransaction
-    const isBlock = job.block !== undefined && !isInTransaction
-    attempt.parts = this.#assemble(client, job, carried, isBlock)
+    attempt.isSplit = probe !== undefined && job.effect === 'change' && !isInTransaction
+    const isBlock = job.block !== undefined && !isInTransaction && !attempt.isSplit
+    attempt.isBlock = isBlock
+    attempt.parts = this.#assemble(client, job, attempt)
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
-      attempt.probe?.start()
+      probe?.start()
       if (job.leavesState) {
         client.role.noteText(job.text)
         replay.taint(client, attempt)
       }
-      account.written(effect, isBlock || isInTransaction)
+      account.written(effect, isBlock || attempt.isSplit || isInTransaction)
       if (isBlock && account.isOpen) account.written('commit', true)
       attempt.isUnanswered = effect !== 'read' && account.isUnanswered
     }
@@ -69,35 +82,52 @@ export class Dispatch {
     }
     // A cancel request names a session: what may be cancelled by itself has nothing beside it.
     const isCancellable = job.signals !== undefined && job.signals.length > 0
-    const isAlone = carried !== undefined || isBlock || attempt.probe !== undefined || isCancellable
+    const isAlone = carried !== undefined || isBlock || probe !== undefined || isCancellable
     const isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
-    const options = { refusal, isPipelined, statements }
-    attempt.exchange = new Exchange(attempt.parts, onSubmitted, options)
-    attempt.exchange.isProbing = attempt.probe !== undefined
-    try {
-      await runCancellable(client, attempt.exchange, job.signals, account, error => {
-        attempt.isUnanswered = false
-        carried?.answered(client.isInTransaction)
-        // What is unanswered then was written with it, and this answer is not about that.
-        if (effect === 'read' && account.isUnanswered) return
-        // A result that cannot be read was executed all the same.
-        const isDone = error === undefined || attempt.exchange?.isDone === true
-        account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
-      })
-      return job.result(attempt.parts)
-    } catch (error) {
-      if (client.lost === undefined && isBlock && client.isInTransaction) await rollback(client)
-      throw error
-    } finally {
-      inquiry.learn(client, job, attempt)
+    const exchange = new Exchange(attempt.parts, onSubmitted, { refusal, isPipelined, statements })
+    exchange.isProbing = probe !== undefined
+    attempt.exchange = exchange
+    return runCancellable(client, exchange, job.signals, account, error => {
+      attempt.isUnanswered = false
+      carried?.answered(client.isInTransaction)
+      // What is unanswered then was written with it, and this answer is not about that.
+      if (effect === 'read' && account.isUnanswered) return
+      // A result that cannot be read was executed all the same.
+      const isDone = error === undefined || exchange.isDone
+      account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
+    })
+  }
+
+  /**
+   * What shows whether its client lives, and changes something, is committed in a second step: a client that turns out
+   * to be dead in the first has changed nothing. Nothing that others send comes in between. If the first step has
+   * failed, this COMMIT rolls it back.
+   */
+  async #commitBehind(answer: Promise<void>, client: Client, attempt: Attempt): Promise<void> {
+    const { account } = this.#parts
+    const first = attempt.exchange
+    const commit = new ControlPart('COMMIT')
+    const onSubmitted = () => {
+      account.written('commit', true)
+      attempt.isUnanswered = account.isUnanswered
+    }
+    const refusal = () => {
+      const mayCommit = first?.isSubmitted && !account.isCutOff(attempt.started, 'commit')
+      return mayCommit ? undefined : new ConnectionClosedError()
+    }
+    const committed = client.run<void>(new Exchange([commit], onSubmitted, { refusal }), error => {
+      attempt.isUnanswered = false
+      account.answered(error ? 'failed' : 'done', commit.tag, client.isInTransaction)
+    })
+    for (const step of await Promise.allSettled([answer, committed])) {
+      if (step.status === 'rejected') throw step.reason
     }
   }
 
   #assemble<Result>(
     client: Client,
     job: Job<Result>,
-    carried: OpenTransaction | undefined,
-    isBlock: boolean
+    { carried, isBlock, isSplit }: Attempt
   ): Part[] {
     const timeLeft = this.#parts.timeLeft()
     const parts = job.parts()
@@ -105,8 +135,12 @@ export class Dispatch {
     const isInTransaction = carried !== undefined || client.isInTransaction
     if (this.#parts.inquiry.isNeeded(client, job, isInTransaction))
       parts.push(new EvidencePart(client.server))
-    if (isBlock && job.block) parts.unshift(...beginning(job.block, timeLeft))
-    if (isBlock) parts.push(...unlimited(timeLeft), new ControlPart('COMMIT'))
+    const begin = isSplit ? 'BEGIN' : job.block
+    if (begin !== undefined && (isSplit || isBlock)) {
+      parts.unshift(...beginning(begin, timeLeft))
+      parts.push(...unlimited(timeLeft))
+      if (isBlock) parts.push(new ControlPart('COMMIT'))
+    }
     // In a failed transaction it would be refused, and have COMMIT skipped.
     if (job.effect === 'commit' && client.raw.getTransactionStatus() === 'T')
       parts.unshift(...unlimited(timeLeft))

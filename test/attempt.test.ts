@@ -1,10 +1,11 @@
 import t from 'tap'
 import { Attempt } from '../src/attempt.js'
+import type { Client } from '../src/client/client.js'
 import { EvidencePart } from '../src/client/evidence.js'
 import { Exchange } from '../src/client/exchange.js'
-import { ControlPart, type Part, QueryPart, type Wire } from '../src/client/parts.js'
+import { ControlPart, type Part } from '../src/client/parts.js'
+import { QueryPart } from '../src/client/query-part.js'
 
-const WIRE = {} as Wire
 const SERVER = { systemIdentifier: '1', startedAt: '2', statisticsSince: '3' }
 
 function query(text = 'insert into notes values (1)'): QueryPart {
@@ -15,7 +16,7 @@ function query(text = 'insert into notes values (1)'): QueryPart {
 function attemptWith(...parts: [Part, string?][]): Attempt {
   const attempt = new Attempt(1)
   attempt.parts = parts.map(([part]) => part)
-  for (const [part, text] of parts) if (text !== undefined) part.onComplete({ text }, WIRE)
+  for (const [part, text] of parts) if (text !== undefined) part.onComplete({ text })
   return attempt
 }
 
@@ -28,7 +29,6 @@ t.test('an attempt that was not made has submitted nothing and learned nothing',
   t.match(attempt, { isSubmitted: false, tag: undefined, evidence: undefined })
   t.match(attempt, { carried: undefined, isUnanswered: false })
   t.equal(attempt.wasStoppedBeforeCommit(coded('57P01')), false)
-  t.doesNotThrow(() => attempt.finish())
 })
 
 t.test('it is submitted once its exchange is', async t => {
@@ -77,10 +77,29 @@ t.test('told to go before the statement was complete, it was not committed', asy
   t.notOk(attemptWith([evidence]).wasStoppedBeforeCommit(shutdown))
 })
 
-t.test('beside a COMMIT of its own nobody can say', async t => {
-  const parts: [Part][] = [[new ControlPart('BEGIN')], [query()], [new ControlPart('COMMIT')]]
-  t.notOk(attemptWith(...parts).wasStoppedBeforeCommit(coded('57P01')))
-  t.notOk(attemptWith([new ControlPart('COMMIT')]).wasStoppedBeforeCommit(coded('57P01')))
+t.test('a COMMIT behind it, which is the last of all, was not reached then', async t => {
+  const shutdown = coded('57P01')
+  const [begin, commit] = [new ControlPart('BEGIN'), new ControlPart('COMMIT')]
+  t.ok(attemptWith([begin], [query()], [commit]).wasStoppedBeforeCommit(shutdown))
+  t.ok(
+    attemptWith([begin], [query(), 'INSERT 0 1'], [query()], [commit]).wasStoppedBeforeCommit(
+      shutdown
+    )
+  )
+  t.notOk(attemptWith([begin], [query(), 'INSERT 0 1'], [commit]).wasStoppedBeforeCommit(shutdown))
+  t.notOk(attemptWith([commit]).wasStoppedBeforeCommit(shutdown))
+})
+
+t.test('so it is when the backend has said in a notice that it exits at once', async t => {
+  const closed = new Error('Connection terminated unexpectedly')
+  const stopped = attemptWith([query()])
+  stopped.client = { hasSaidItsLast: true } as Client
+  t.ok(stopped.wasStoppedBeforeCommit(closed))
+  const complete = attemptWith([query(), 'INSERT 0 1'])
+  complete.client = stopped.client
+  t.notOk(complete.wasStoppedBeforeCommit(closed))
+  stopped.client = { hasSaidItsLast: false } as Client
+  t.notOk(stopped.wasStoppedBeforeCommit(closed))
 })
 
 t.test('nothing but the word of the backend itself proves it', async t => {
@@ -90,13 +109,4 @@ t.test('nothing but the word of the backend itself proves it', async t => {
   for (const error of [undefined, null, '57P01', { code: '57P01' }]) {
     t.notOk(attemptWith([query()]).wasStoppedBeforeCommit(error))
   }
-})
-
-t.test('finish makes results of what has arrived, and of nothing else', async t => {
-  const [first, second] = [query('select 1'), query('select 2')]
-  const attempt = attemptWith([first, 'SELECT 0'], [second])
-  attempt.exchange = new Exchange(attempt.parts, () => {})
-  attempt.finish()
-  t.match(first.result, { command: 'SELECT', rows: [] })
-  t.equal(second.result, undefined)
 })

@@ -18,16 +18,13 @@ t.test('a plain read and the first statement of a transaction are their own ping
   t.match(engine.status().counters, { checkouts: 4, pings: 0 })
 })
 
-t.test(
-  'a write by itself, and whatever else cannot be sent twice, is sent after a ping',
-  async t => {
-    const { engine } = openEngine(t, postgres.url, COLD)
-    await engine.query('select 1')
-    await engine.query('insert into entries values (2)')
-    await engine.query('select pg_backend_pid()')
-    t.equal(engine.status().counters.pings, 2)
-  }
-)
+t.test('what cannot be sent twice is sent after a ping', async t => {
+  const { engine } = openEngine(t, postgres.url, COLD)
+  await engine.query('select 1')
+  await engine.query('select pg_backend_pid()')
+  await engine.query('analyze entries')
+  t.equal(engine.status().counters.pings, 2)
+})
 
 for (const [name, use] of Object.entries({
   'a plain read': (db: ReturnType<typeof requestOf>) => db.query('select 1 x'),

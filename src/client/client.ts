@@ -4,6 +4,7 @@ import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
 import { Interrupter } from './interrupter.js'
+import { isLastWord } from './last-word.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { answered, expectAnswer, type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
@@ -35,6 +36,8 @@ export class Client {
   readonly traffic: Traffic
   #heardAt: number
   #lost: unknown
+  /** Its backend has said that it exits at once, without finishing anything. */
+  hasSaidItsLast = false
   #isClosing = false
   #isUsed = false
   #isInOtherHands = false
@@ -59,6 +62,9 @@ export class Client {
     this.statements = options.statements && new PreparedStatements(options.statements)
     this.#heardAt = options.clock.now()
     raw.on('error', this.#onFailed)
+    raw.on('notice', notice => {
+      this.hasSaidItsLast ||= isLastWord(notice)
+    })
     this.#closed = new Promise(resolve => {
       raw.on('end', () => {
         this.#lose(new Error('Connection terminated unexpectedly'))
