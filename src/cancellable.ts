@@ -4,7 +4,7 @@ import type { Client } from './client/client.js'
 import type { Runnable } from './client/outbox.js'
 
 /** Runs a query that any of the signals cancels, but not while a COMMIT is under way. */
-export async function runCancellable<Result>(
+export function runCancellable<Result>(
   client: Client,
   query: Runnable,
   signals: readonly AbortSignal[] | undefined,
@@ -12,6 +12,16 @@ export async function runCancellable<Result>(
   onAnswered?: (error?: Error) => void
 ): Promise<Result> {
   if (signals === undefined) return client.run(query, onAnswered)
+  return runWatching(client, query, signals, account, onAnswered)
+}
+
+async function runWatching<Result>(
+  client: Client,
+  query: Runnable,
+  signals: readonly AbortSignal[],
+  account: Account,
+  onAnswered: ((error?: Error) => void) | undefined
+): Promise<Result> {
   const cancel = ({ reason }: AbortSignal) => {
     if (!account.isCommitting) client.interrupt(reason, query)
   }

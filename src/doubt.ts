@@ -1,7 +1,7 @@
 import type { Client } from './client/client.js'
 import { type Evidence, IDENTITY_COLUMNS } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
-import { QueryPart } from './client/parts.js'
+import { QueryPart } from './client/query-part.js'
 import type { Clock } from './clock.js'
 import { EngineClosedError } from './errors.js'
 import type { Pool } from './pool/pool.js'

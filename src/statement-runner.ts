@@ -1,12 +1,12 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
-import { effectOf } from './account.js'
-import { ControlPart, type Part, QueryPart } from './client/parts.js'
+import { ControlPart, type Part } from './client/parts.js'
+import { QueryPart } from './client/query-part.js'
 import type { Delivery } from './delivery.js'
 import { ConnectionClosedError, RolledBackError, TransactionStateError } from './errors.js'
-import type { Job } from './job.js'
 import type { QueryRecorder } from './query-record.js'
 import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
+import { emptyResult, isPlain, isQuery, resultOf, StatementJob } from './statement-job.js'
 import { type StatementKind, statementKind } from './statement-kind.js'
 import type { StatementMeter } from './statement-meter.js'
 import { submitTo, textOf } from './submittable.js'
@@ -91,8 +91,7 @@ export class StatementRunner implements TransactionHost {
       effectInBlock: this.#promisesReadOnly() ? 'read' : undefined,
       isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
       leavesState: kinds.some(({ kind }) => kind === 'other'),
-      parts: () =>
-        configs.map((config, i) => new QueryPart(config, undefined, mayPrepare(kinds[i]))),
+      parts: () => configs.map((config, i) => new QueryPart(config, undefined, isPlain(kinds[i]))),
       result: parts => parts.filter(isQuery).map(resultOf)
     })
   }
@@ -124,14 +123,12 @@ export class StatementRunner implements TransactionHost {
     if (this.isRouteOver) throw new ConnectionClosedError()
   }
 
-  async #run(
-    { signal, timeout, ...config }: StatementConfig,
-    values: unknown[] | undefined
-  ): Promise<QueryResult> {
-    const { transaction } = this.#parts.delivery
-    return within({ signal, timeout }, transaction?.signal, signals =>
-      this.#runWithin(signals, config, values)
-    )
+  #run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+    const { signal } = this.#parts.delivery.transaction ?? {}
+    if (signal === undefined && config.signal === undefined && config.timeout === undefined) {
+      return this.#runWithin(undefined, config, values)
+    }
+    return within(config, signal, signals => this.#runWithin(signals, config, values))
   }
 
   async #runWithin(
@@ -141,18 +138,21 @@ export class StatementRunner implements TransactionHost {
   ): Promise<QueryResult> {
     this.assertUsable()
     const { delivery, session } = this.#parts
-    const { readOnly = this.#promisesReadOnly(), ...query } = config
-    const kind = statementKind(query.text ?? '')
+    const { readOnly = this.#promisesReadOnly(), text } = config
+    const kind = statementKind(text ?? '')
     if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
     this.#assertAllowed(kind, readOnly)
     if (session.isPendingRollback) return this.#rollbackLost(kind)
-    if (kind.several) return delivery.deliverScript(query.text, signals)
+    if (kind.several) return delivery.deliverScript(text, signals)
 
-    const isKept = delivery.transaction?.isReadOnly === true
-    if (kind.control === 'begin') this.#isReadOnlyByHand = READ_ONLY.test(query.text)
-    const isReadOnlyByHand = this.#isReadOnlyByHand && session.isInTransaction
-    const job = { ...jobOf(query, values, kind, readOnly), isReadOnlyByHand, signals }
-    const result = await delivery.deliver(isKept ? { ...job, effect: 'read' } : job)
+    if (kind.control === 'begin') this.#isReadOnlyByHand = READ_ONLY.test(text)
+    const job = new StatementJob(config, values, kind, {
+      isReadOnly: readOnly,
+      isKept: delivery.transaction?.isReadOnly === true,
+      isReadOnlyByHand: this.#isReadOnlyByHand && session.isInTransaction,
+      signals
+    })
+    const result = await delivery.deliver(job)
     const isCommit = kind.control === 'commit' || kind.control === 'prepare_transaction'
     if (isCommit && result.command === 'ROLLBACK') throw new RolledBackError()
     return result
@@ -182,49 +182,9 @@ export class StatementRunner implements TransactionHost {
 
 const READ_ONLY = /\bread\s+only\b/i
 
-function jobOf(
-  config: QueryConfig,
-  values: unknown[] | undefined,
-  kind: StatementKind,
-  isReadOnly: boolean
-): Job<QueryResult> {
-  return {
-    text: config.text,
-    // By its name alone it may be a COMMIT.
-    effect: config.text === undefined ? 'untracked' : effectOf(kind),
-    block: isReadOnly ? 'BEGIN READ ONLY' : undefined,
-    effectInBlock: isReadOnly ? 'read' : undefined,
-    isRepeatable: isReadOnly || kind.kind === 'read' || kind.kind === 'write',
-    leavesState: kind.kind === 'other' || kind.kind === 'control',
-    endsTransaction: kind.control === 'commit' || kind.control === 'rollback',
-    parts: () => [new QueryPart(config, values, mayPrepare(kind))],
-    result: parts => {
-      const query = parts.find(isQuery)
-      return query?.result === undefined ? emptyResult('COMMIT') : resultOf(query)
-    }
-  }
-}
-
-/** What has a plan that is worth keeping. */
-function mayPrepare(kind: StatementKind | undefined): boolean {
-  return kind?.kind === 'read' || kind?.kind === 'write'
-}
-
-function isQuery(part: Part): part is QueryPart {
-  return part instanceof QueryPart
-}
-
-function resultOf(part: QueryPart): QueryResult {
-  return part.result as QueryResult
-}
-
 function tagOf(parts: readonly Part[]): string | undefined {
   const control = parts.findLast(part => part instanceof ControlPart)
   return control instanceof ControlPart ? control.tag : undefined
-}
-
-function emptyResult(command: string): QueryResult {
-  return { command, rowCount: null, oid: 0, rows: [], fields: [] }
 }
 
 function controlInTransaction(): TransactionStateError {

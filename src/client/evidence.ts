@@ -1,4 +1,5 @@
-import type { CommandCompleteMessage, Part, Wire } from './parts.js'
+import type { Part } from './parts.js'
+import type { CommandCompleteMessage, Wire } from './wire.js'
 
 /** Which server, and since when: a transaction id means something only on the one that gave it out. */
 export interface ServerIdentity {

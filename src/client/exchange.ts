@@ -1,7 +1,10 @@
 import type { Connection } from 'pg'
 import { exemptError } from '../disconnect.js'
-import { type CommandCompleteMessage, type Part, PgQuery, QueryPart, type Wire } from './parts.js'
+import type { Part } from './parts.js'
+import { PgQueryDescendant } from './pg-query.js'
+import { QueryPart } from './query-part.js'
 import type { PreparedStatements } from './statements.js'
+import type { CommandCompleteMessage, DataRowMessage, RowDescriptionMessage, Wire } from './wire.js'
 
 export interface ExchangeOptions {
   /** Asked before anything is written: what it returns is the answer. */
@@ -17,7 +20,7 @@ export interface ExchangeOptions {
  * transaction. A statement that fails has the server skip the ones behind it. To `pg.Client` it is one query
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
  */
-export class Exchange extends PgQuery {
+export class Exchange extends PgQueryDescendant {
   readonly #parts: readonly Part[]
   readonly #onSubmitted: () => void
   readonly #options: ExchangeOptions
@@ -38,9 +41,13 @@ export class Exchange extends PgQuery {
   isStale = false
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
+  callback: (error: Error | null | undefined, result: unknown) => void = () => {}
+  /** Where `pg.Client` puts its parsers of types, and whether it wants binary results. */
+  readonly _result: { _types: unknown } = { _types: undefined }
+  binary: unknown
 
   constructor(parts: readonly Part[], onSubmitted: () => void, options: ExchangeOptions = {}) {
-    super({ text: '' })
+    super()
     this.#parts = parts
     this.#onSubmitted = onSubmitted
     this.#options = options
@@ -51,17 +58,13 @@ export class Exchange extends PgQuery {
     return this.#parts[this.#current]
   }
 
-  override get name(): string | undefined {
+  get name(): string | undefined {
     return this.#part?.name
   }
 
-  override set name(_name: string | undefined) {}
-
-  override get text(): string {
+  get text(): string {
     return this.#part?.text ?? ''
   }
-
-  override set text(_text: string) {}
 
   /** Whether the server has executed every part. Not yet that it has committed them. */
   get isComplete(): boolean {
@@ -80,9 +83,8 @@ export class Exchange extends PgQuery {
     if (refusal) return refusal
     const wire = connection as unknown as Wire
     const { statements } = this.#options
-    const names = new Map<string, string>()
     for (const part of this.#parts) {
-      const fault = part.fault(wire, names)
+      const fault = part.fault(wire, this.#parts)
       if (fault) return fault
       if (part instanceof QueryPart) part.adopt(this._result._types, this.binary)
     }
@@ -95,8 +97,7 @@ export class Exchange extends PgQuery {
       }
       statements?.close(wire)
       for (const part of this.#parts) {
-        if (statements && part instanceof QueryPart) part.prepare(statements, wire)
-        this.#writeError = part.write(withoutSync(wire))
+        this.#writeError = part.write(wire, statements)
         if (this.#writeError) {
           exemptError(this.#writeError)
           this.#unwritable = part.name
@@ -112,25 +113,25 @@ export class Exchange extends PgQuery {
     return null
   }
 
-  override handleRowDescription(message: unknown): void {
+  handleRowDescription(message: RowDescriptionMessage): void {
     this.#part?.onRowDescription(message)
   }
 
-  override handleDataRow(message: { fields: (string | null)[] }): void {
+  handleDataRow(message: DataRowMessage): void {
     this.#part?.onDataRow(message)
   }
 
-  override handleCommandComplete(message: CommandCompleteMessage, wire: Wire): void {
-    this.#part?.onComplete(message, withoutSync(wire))
+  handleCommandComplete(message: CommandCompleteMessage): void {
+    this.#part?.onComplete(message)
     this.#current += 1
   }
 
-  override handleEmptyQuery(wire: Wire): void {
-    this.#part?.onComplete(undefined, withoutSync(wire))
+  handleEmptyQuery(): void {
+    this.#part?.onComplete(undefined)
     this.#current += 1
   }
 
-  override handleCopyInResponse(wire: Wire): void {
+  handleCopyInResponse(wire: Wire): void {
     const part = this.#part
     if (!(part instanceof QueryPart)) return
     part.onCopyIn(wire)
@@ -138,21 +139,24 @@ export class Exchange extends PgQuery {
     wire.sync()
   }
 
-  override handleReadyForQuery(): void {
+  handleReadyForQuery(): void {
     this.isDone = this.isComplete && this.#writeError === undefined
     if (this.#writeError) this.#forgetNames(this.#unwritable)
-    this.collect()
-    const failed = this.#parts.find(part => part instanceof QueryPart && part.error)
-    const error = this.#writeError ?? (failed instanceof QueryPart ? failed.error : undefined)
-    this.callback(error, undefined)
+    this.callback(this.#writeError ?? this.#readError, undefined)
   }
 
-  override handleError(error: Error): void {
+  handleError(error: Error): void {
     const { name } = this
     if (name !== undefined && this.#wire !== undefined)
       this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
     this.#forgetNames(undefined)
     this.callback(this.#writeError ?? error, undefined)
+  }
+
+  /** Of a result that arrived, and cannot be read. */
+  get #readError(): Error | undefined {
+    for (const part of this.#parts) if (part instanceof QueryPart && part.error) return part.error
+    return undefined
   }
 
   /** What was not executed may not be prepared either, though its Parse was sent: `pg` must not take its name for known. */
@@ -164,20 +168,4 @@ export class Exchange extends PgQuery {
       if (name === closed) delete this.#wire.parsedStatements[name]
     }
   }
-
-  /** Makes results of what has arrived; also when the answer broke off behind it. */
-  collect(): void {
-    for (const part of this.#parts) if (part instanceof QueryPart) part.finish()
-  }
-}
-
-const quiet = new WeakMap<Wire, Wire>()
-
-/** The same connection but for Sync: `pg.Query` ends every statement with one, and here only the last may have one. */
-function withoutSync(wire: Wire): Wire {
-  const known = quiet.get(wire)
-  if (known) return known
-  const made: Wire = Object.create(wire, { sync: { value: () => {} } })
-  quiet.set(wire, made)
-  return made
 }

@@ -1,5 +1,5 @@
 import type { Connection } from 'pg'
-import { PgQuery } from './parts.js'
+import { PgQuery } from './pg-query.js'
 
 const submitWithPg: unknown = Reflect.get(PgQuery.prototype, 'submit')
 

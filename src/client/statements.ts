@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Wire } from './parts.js'
+import type { FieldDef } from 'pg'
+import type { Wire } from './wire.js'
 
 /** How often a name may be missing on the server before nothing is prepared any more. */
 const MAX_MISSING = 3
@@ -97,6 +98,8 @@ export class PreparedStatements {
   readonly #prepared = new Set<string>()
   /** To be closed before anything else is prepared: the server does not mind if it does not know them. */
   readonly #toClose = new Set<string>()
+  /** What their rows consist of: as long as a statement is prepared, the server does not let that change. */
+  readonly #fields = new Map<string, readonly FieldDef[]>()
 
   constructor(names: StatementNames) {
     this.#names = names
@@ -112,12 +115,21 @@ export class PreparedStatements {
     return name
   }
 
+  /** What the rows of a prepared statement consist of, and that is nothing if it has none; `undefined` if not known. */
+  fieldsOf(name: string | undefined): readonly FieldDef[] | undefined {
+    return name === undefined ? undefined : this.#fields.get(name)
+  }
+
+  describedAs(name: string | undefined, fields: readonly FieldDef[]): void {
+    if (name !== undefined) this.#fields.set(name, fields)
+  }
+
   /** Writes that the server is to forget what is not used any more. */
   close(wire: Wire): void {
     for (const name of this.#toClose) {
       wire.close({ type: 'S', name })
       delete wire.parsedStatements[name]
-      this.#prepared.delete(name)
+      this.#forget(name)
     }
     this.#toClose.clear()
   }
@@ -133,10 +145,16 @@ export class PreparedStatements {
     // DISCARD ALL and DEALLOCATE ALL take all of them.
     for (const lost of isGone ? this.#prepared : [name]) {
       this.#toClose.add(lost)
+      this.#fields.delete(lost)
       delete wire.parsedStatements[lost]
       delete wire.submittedNamedStatements[lost]
     }
     return true
+  }
+
+  #forget(name: string): void {
+    this.#prepared.delete(name)
+    this.#fields.delete(name)
   }
 
   #dropUnknown(): void {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Exchange } from '../../src/client/exchange.js'
-import { QueryPart } from '../../src/client/parts.js'
+import { QueryPart } from '../../src/client/query-part.js'
 import { type Clock, systemClock } from '../../src/clock.js'
 import { openClient, run } from '../fixtures/open-client.js'
 import { openEngine, until } from '../fixtures/open-engine.js'

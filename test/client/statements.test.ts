@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Wire } from '../../src/client/parts.js'
 import { PreparedStatements, StatementNames } from '../../src/client/statements.js'
+import type { Wire } from '../../src/client/wire.js'
 
 const never = () => t.fail('nothing is given up')
 

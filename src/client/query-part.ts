@@ -1,0 +1,169 @@
+import pg, { type FieldDef, type QueryConfig, type QueryResult } from 'pg'
+import type { Part } from './parts.js'
+import type { PreparedStatements } from './statements.js'
+import type { CommandCompleteMessage, DataRowMessage, RowDescriptionMessage, Wire } from './wire.js'
+
+/** What `pg.Result` is built with, and its type declaration leaves out; a test holds it against the installed `pg`. */
+export interface ResultInternals extends QueryResult {
+  addFields(fields: readonly FieldDef[]): void
+  parseRow(fields: (string | null)[]): unknown
+  addCommandComplete(message: CommandCompleteMessage): void
+}
+
+export const PgResult = pg.Result as unknown as new (
+  rowMode: unknown,
+  types: unknown
+) => ResultInternals
+
+/** How `pg` turns a value into what a parameter takes; also public, and also not declared. */
+const { prepareValue } = (pg as unknown as { utils: { prepareValue(value: unknown): unknown } })
+  .utils
+
+/** What a query may ask for besides what its public type says. */
+interface Config extends QueryConfig {
+  readonly rowMode?: unknown
+  readonly binary?: unknown
+}
+
+function isTextual(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+/**
+ * A statement of the application, in the extended protocol and without pages: its portal would need a Sync of its own
+ * between them. Its result is a `pg.Result`, its values become parameters as `pg` does it.
+ */
+export class QueryPart implements Part {
+  readonly text: string
+  readonly #values: unknown[] | undefined
+  readonly #types: unknown
+  readonly #rowMode: unknown
+  readonly #mayPrepare: boolean
+  #name: string | undefined
+  #isBinary: unknown
+  #result: ResultInternals | undefined
+  /** Where its name is known from, if we have given it. */
+  #prepared: PreparedStatements | undefined
+  #isDescribed = false
+  /** What went wrong on our side: a value that cannot be sent, a row that cannot be parsed. */
+  error: Error | undefined
+  /** The server has executed it. */
+  isComplete = false
+  /** The command tag of its answer, without its counts. */
+  tag: string | undefined
+
+  /** `mayPrepare`: it may be given a name under which the server keeps it prepared, if it has none. */
+  constructor(config: QueryConfig, values: unknown[] | undefined, mayPrepare = false) {
+    const { binary, rowMode, types }: Config = config
+    this.text = config.text
+    this.#name = config.name
+    this.#values = values || config.values
+    this.#types = types
+    this.#rowMode = rowMode
+    this.#isBinary = binary
+    this.#mayPrepare = mayPrepare && !this.#name && types === undefined
+  }
+
+  get name(): string | undefined {
+    return this.#name
+  }
+
+  /** What it asked for; none until it is complete, and none if that cannot be read. */
+  get result(): unknown {
+    return this.isComplete && this.error === undefined ? this.#result : undefined
+  }
+
+  /** What a client gives the queries it runs: its parsers of types, and whether it wants binary results. */
+  adopt(types: unknown, isBinary: unknown): void {
+    this.#result = new PgResult(this.#rowMode, this.#types ?? types)
+    this.#isBinary ??= isBinary
+  }
+
+  fault(wire: Wire, siblings: readonly Part[]): Error | undefined {
+    const { text, name } = this
+    if (text === undefined && name === undefined) {
+      return new Error('A query must have either text or a name')
+    }
+    if (!isTextual(text) || !isTextual(name)) {
+      return new TypeError('The text and the name of a query must be strings')
+    }
+    if (this.#values && !Array.isArray(this.#values))
+      return new Error('Query values must be an array')
+    if (!name || !text) return undefined
+    const first = siblings.find(part => part.name === name && part.text)
+    const previous =
+      (first !== this ? first?.text : undefined) ??
+      wire.parsedStatements[name] ??
+      wire.submittedNamedStatements[name]
+    if (!previous || previous === text) return undefined
+    return new Error(`Prepared statements must be unique: '${name}' has another text already`)
+  }
+
+  write(wire: Wire, statements: PreparedStatements | undefined): Error | undefined {
+    if (statements !== undefined && this.#mayPrepare) {
+      this.#name = statements.assign(this.text, wire)
+      if (this.#name !== undefined) this.#prepared = statements
+    }
+    this.#writeParse(wire)
+    try {
+      wire.bind({
+        statement: this.#name,
+        values: this.#values,
+        binary: this.#isBinary,
+        valueMapper: prepareValue
+      })
+    } catch (error) {
+      wire.close({ type: 'S', name: this.#name ?? '' })
+      this.error = error instanceof Error ? error : new Error(String(error))
+      return this.error
+    }
+    const known = this.#isBinary ? undefined : this.#prepared?.fieldsOf(this.#name)
+    if (known === undefined) wire.describe({ type: 'P' })
+    else this.#describe(known)
+    wire.execute({})
+    return undefined
+  }
+
+  onRowDescription({ fields }: RowDescriptionMessage): void {
+    if (!this.#isBinary) this.#prepared?.describedAs(this.#name, fields)
+    this.#describe(fields)
+  }
+
+  onDataRow({ fields }: DataRowMessage): void {
+    const result = this.#result
+    if (this.error !== undefined || result === undefined) return
+    try {
+      result.rows.push(result.parseRow(fields))
+    } catch (error) {
+      this.error = error instanceof Error ? error : new Error(String(error))
+    }
+  }
+
+  onComplete(message: CommandCompleteMessage | undefined): void {
+    this.isComplete = true
+    if (!this.#isDescribed) this.#prepared?.describedAs(this.#name, [])
+    if (message === undefined) return
+    this.#result?.addCommandComplete(message)
+    this.tag = message.text.split(' ', 1)[0]
+  }
+
+  onCopyIn(wire: Wire): void {
+    wire.sendCopyFail('No source stream defined')
+  }
+
+  #describe(fields: readonly FieldDef[]): void {
+    this.#isDescribed = true
+    // A copy: the application may do what it likes with those of its result.
+    if (fields.length > 0) this.#result?.addFields(fields.slice())
+  }
+
+  #writeParse(wire: Wire): void {
+    const name = this.#name
+    if (name) {
+      if (wire.parsedStatements[name] !== undefined) return
+      if (wire.submittedNamedStatements[name] !== undefined) return
+    }
+    wire.parse({ text: this.text, name, types: this.#types })
+    if (name) wire.submittedNamedStatements[name] = this.text
+  }
+}
