@@ -1,4 +1,4 @@
-import type { Pool as PgPool, QueryConfig } from 'pg'
+import type { Pool as PgPool } from 'pg'
 import type { Client } from './client/client.js'
 import { clientConfig, targetOf } from './client/config.js'
 import { pgPool } from './client/pg-pool.js'
@@ -23,12 +23,13 @@ import { capacityOf } from './pool/capacity.js'
 import type { Pool } from './pool/pool.js'
 import { poolOptions } from './pool-options.js'
 import { QueryRecorder } from './query-record.js'
-import type { Queryable, TransactionOptions } from './queryable.js'
+import type { Queryable, StatementConfig, TransactionOptions } from './queryable.js'
 import { ReplayBudget } from './replay.js'
 import { Roles } from './roles.js'
+import { SharedReads } from './shared-reads.js'
 import type { Deadline } from './stop-sign.js'
 import { findMeter, Telemetry } from './telemetry.js'
-import type { Transaction } from './transaction.js'
+import { type Transaction, toConfig } from './transaction.js'
 import { translate } from './translate.js'
 
 export type { EngineParts, EngineStatus }
@@ -50,6 +51,7 @@ export class Engine implements Queryable {
   #closing: { readonly deadline: number; readonly timer: Timer } | undefined
   #pgPool: PgPool | undefined
   readonly #connectionHost: ConnectionHost
+  readonly #sharedReads: SharedReads
 
   constructor({ settings, log, name, isDisconnect, onAbort }: EngineParts) {
     const options = settings.engineOptions
@@ -105,18 +107,26 @@ export class Engine implements Queryable {
       now: () => systemClock.now(),
       setTimer: (ms, fn) => systemClock.setTimer(ms, fn, { background: true })
     }
+    const { now, setTimer } = this.#connectionHost
+    this.#sharedReads = new SharedReads({
+      open: () => this.connection(new Ledger(), true),
+      now,
+      setTimer
+    })
   }
 
   /**
-   * Runs one statement on a connection of its own. Not part of any request: what it did is not known when a reply
+   * Runs one statement on a connection of its own; plain reads of several callers share one for a moment. Not part of any request: what it did is not known when a reply
    * is decided on.
    *
    * @throws as {@link Connection.query}
    */
-  query = (async (query: string | QueryConfig, values?: unknown[]) => {
+  query = (async (query: string | StatementConfig, values?: unknown[]) => {
+    const config = toConfig(query)
+    if (SharedReads.mayShare(config)) return this.#sharedReads.run(config, values)
     const connection = this.connection(new Ledger(), false)
     try {
-      return await connection.query(query, values)
+      return await connection.query(config, values)
     } finally {
       connection.end()
     }

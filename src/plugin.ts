@@ -5,6 +5,7 @@ import { Engine } from './engine.js'
 import { type DbPluginOptions, pluginOptionFaults } from './plugin-options.js'
 import { Registry } from './registry.js'
 import {
+  keepHeaders,
   kFailure,
   kHeaders,
   kReply,
@@ -73,8 +74,16 @@ function addRequests(app: FastifyInstance): void {
       return (registry as Registry).requestRoot(scopeOf(this)) as FastifyRequest['db']
     }
   })
-  app.addHook('onRequest', onRequest)
-  app.addHook('onRoute', onRoute)
+  let hasTransactions = false
+  app.addHook('onRequest', (request, reply, done) => {
+    // To look at a request's route costs more than all else here.
+    if (hasTransactions) keepHeaders(request, reply)
+    onRequest(request, reply, done)
+  })
+  app.addHook('onRoute', route => {
+    onRoute(route)
+    hasTransactions ||= Boolean(route.config?.db?.transaction)
+  })
   app.addHook('onError', onError)
   endKeepAlive(app)
 }

@@ -20,7 +20,7 @@ export interface RecordedQuery {
 
 /** Our own frames and those of packages: what is left is the application. */
 const NOT_THE_APPLICATION =
-  /node_modules|node:internal|[\\/](src|dist)[\\/](client[\\/])?(query-record|statement-runner|connection|engine|transaction|session)\.[jt]s/
+  /node_modules|node:internal|[\\/](src|dist)[\\/](client[\\/])?(query-record|statement-runner|connection|engine|shared-reads|transaction|session)\.[jt]s/
 const FRAME = /^\s*at (?:async )?(?:(.+?) \()?(?:file:\/\/)?(.+?):(\d+):\d+\)?$/
 
 /** Records and logs statements, for engines whose options ask for it (`record_queries`, `echo`). */

@@ -7,7 +7,8 @@ import { heldBack, heldBackWeb } from './held-back.js'
 import { failureReply, findEngineError, isSafe, toProblem } from './http.js'
 import { replyBody } from './reply-body.js'
 import { RequestScope } from './request-scope.js'
-import { requestLimit, routeTransaction } from './route-config.js'
+import { type RouteDatabaseConfig, requestLimit, routeTransaction } from './route-config.js'
+import type { Deadline } from './stop-sign.js'
 
 export const kScope = Symbol('fastify-pg-engine.scope')
 export const kReply = Symbol('fastify-pg-engine.reply')
@@ -26,7 +27,7 @@ export interface RequestState {
   [kHeaders]: Readonly<Record<string, unknown>> | null
   /** What was thrown, whatever the application's error handler has made of it. */
   [kThrown]: Error | null
-  /** Clock reading at its arrival, for routes with a time limit. */
+  /** Clock reading at its arrival. */
   [kStartedAt]: number | null
 }
 
@@ -38,9 +39,11 @@ export function scopeOf(request: FastifyRequest): RequestScope {
   const state = stateOf(request)
   const known = state[kScope]
   if (known !== null) return known
-  const scope = new RequestScope(request.routeOptions.config.db, {
+  // Fastify makes these anew each time they are asked for.
+  const { config, handlerTimeout } = request.routeOptions
+  const scope = new RequestScope(config.db, {
     isSafe: isSafe(request.method),
-    deadline: deadlineOf(request, state)
+    deadline: deadlineOf(config.db, handlerTimeout, state)
   })
   state[kScope] = scope
   const reply = state[kReply]
@@ -49,16 +52,16 @@ export function scopeOf(request: FastifyRequest): RequestScope {
 }
 
 function deadlineOf(
-  request: FastifyRequest,
+  config: RouteDatabaseConfig | undefined,
+  handlerTimeout: number,
   state: RequestState
-): (() => number | undefined) | undefined {
-  const { config, handlerTimeout } = request.routeOptions
+): Deadline | undefined {
+  if (requestLimit(config, handlerTimeout) === undefined) return undefined
   const startedAt = state[kStartedAt] ?? systemClock.now()
-  if (requestLimit(config.db, handlerTimeout) === undefined) return undefined
   return () => {
     // Fastify's own limit is about replies that it sends: a hijacked one has none.
     const isHijacked = state[kReply]?.sent && !state[kScope]?.isAnswering
-    const limit = requestLimit(config.db, isHijacked ? 0 : handlerTimeout)
+    const limit = requestLimit(config, isHijacked ? 0 : handlerTimeout)
     return limit === undefined ? undefined : startedAt + limit
   }
 }
@@ -67,12 +70,16 @@ function deadlineOf(
 export function onRequest(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   const state = stateOf(request)
   state[kReply] = reply
-  const { config, handlerTimeout } = request.routeOptions
-  if (config.db?.transaction) state[kHeaders] = structuredClone(reply.getHeaders())
-  if (requestLimit(config.db, handlerTimeout) !== undefined) state[kStartedAt] = systemClock.now()
+  state[kStartedAt] = systemClock.now()
   // A hook that ran before this one has used the database already.
   state[kScope]?.endWith(reply.raw)
   done()
+}
+
+/** Where the reply may have to be taken back, what was set before this hook stays. */
+export function keepHeaders(request: FastifyRequest, reply: FastifyReply): void {
+  if (request.routeOptions.config.db?.transaction)
+    stateOf(request)[kHeaders] = structuredClone(reply.getHeaders())
 }
 
 /** In a hook, since what it sets survives the application's own error handler, whatever that sends. */
@@ -119,7 +126,27 @@ function confirmRepeat(request: FastifyRequest, reply: FastifyReply): void {
 }
 
 /** The last hook before the bytes leave: the transaction is decided, and the client given back. */
-export async function onSend(
+export function onSend(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  done: (error: Error | null, payload?: unknown) => void
+): void {
+  const { [kScope]: scope, [kThrown]: thrown } = stateOf(request)
+  const isPlain = thrown === null && reply.statusCode < 400 && typeof payload === 'string'
+  if (!isPlain || scope?.hasTransaction) {
+    decide(request, reply, payload).then(decided => done(null, decided), done)
+    return
+  }
+  // Nothing to be waited for: the most frequent reply by far is not to pay for promises.
+  if (scope !== null) {
+    scope.answering()
+    scope.end()
+  }
+  done(null, payload)
+}
+
+async function decide(
   request: FastifyRequest,
   reply: FastifyReply,
   payload: unknown

@@ -65,6 +65,7 @@ const FLOORS: Record<string, number> = {
   'session-ending.ts': 3,
   'session-host.ts': 3,
   'shared-checkout.ts': 3,
+  'shared-reads.ts': 3,
   'statement-job.ts': 3,
   'statement-timeout.ts': 3,
   'stop-sign.ts': 3,

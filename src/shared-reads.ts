@@ -1,0 +1,140 @@
+import type { QueryResult } from 'pg'
+import type { Connection } from './connection.js'
+import { EngineError } from './errors.js'
+import type { StatementConfig } from './queryable.js'
+import { statementKind } from './statement-kind.js'
+
+/** Reads on one client that may wait for each other's answers. */
+const MAX_TOGETHER = 32
+/** How long others may join, in milliseconds: so no read is sent behind a statement that is older. */
+const JOINABLE_MS = 10
+/** After this, in milliseconds, a read that still waits for another's answer is run elsewhere. */
+const PATIENCE_MS = 50
+
+export interface SharedReadsParts {
+  /** A connection that gives its client back when it is released, and takes another one then. */
+  readonly open: () => Connection
+  now(): number
+  setTimer(ms: number, fn: () => void): { cancel(): void }
+}
+
+/**
+ * Sends plain reads of several callers on one client, so that they share its round trips and what a write to a socket
+ * costs. Each has its own result, its own error, and its own replay.
+ *
+ * A read behind one that waits for a lock could wait for ever: for a transaction that its own caller is to end, which no
+ * server sees for a deadlock. So none is sent behind an old one, and one that has waited is run elsewhere as well.
+ */
+export class SharedReads {
+  readonly #parts: SharedReadsParts
+  #lane: Lane | undefined
+
+  constructor(parts: SharedReadsParts) {
+    this.#parts = parts
+  }
+
+  /** Whether a statement may be among others: it has no effect, and nobody wants to cancel it by itself. */
+  static mayShare({ name, readOnly, signal, text, timeout }: StatementConfig): boolean {
+    const isPlain = readOnly === undefined && signal === undefined && timeout === undefined
+    // By its name it may be on this client another statement than on the next.
+    return isPlain && name === undefined && statementKind(text).kind === 'read'
+  }
+
+  /** @throws as {@link Connection.query} */
+  async run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+    if (!this.#lane?.isJoinable(this.#parts.now())) this.#lane = new Lane(this.#parts)
+    try {
+      return await this.#lane.run(config, values)
+    } catch (error) {
+      // Its stack is to lead to whoever ran the statement, past the promises between.
+      if (error instanceof Error) Error.captureStackTrace(error)
+      throw error
+    }
+  }
+}
+
+interface Read {
+  readonly config: StatementConfig
+  readonly values: unknown[] | undefined
+  readonly resolve: (result: QueryResult) => void
+  readonly reject: (error: unknown) => void
+  /** Also under way elsewhere: what fails then is not decisive. */
+  isElsewhere: boolean
+}
+
+/** The reads that wait for one client's answers. */
+class Lane {
+  readonly #parts: SharedReadsParts
+  readonly #connection: Connection
+  readonly #openedAt: number
+  /** In the order in which they were sent: the first is the one that the server is at. */
+  readonly #reads = new Set<Read>()
+  #timer: { cancel(): void } | undefined
+
+  constructor(parts: SharedReadsParts) {
+    this.#parts = parts
+    this.#connection = parts.open()
+    this.#openedAt = parts.now()
+  }
+
+  isJoinable(now: number): boolean {
+    return this.#reads.size < MAX_TOGETHER && now - this.#openedAt < JOINABLE_MS
+  }
+
+  run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+    return new Promise((resolve, reject) => {
+      const read: Read = { config, values, resolve, reject, isElsewhere: false }
+      this.#reads.add(read)
+      if (this.#reads.size > 1) this.#watch()
+      this.#connection.query(config, values).then(
+        result => {
+          this.#leave(read)
+          resolve(result)
+        },
+        error => {
+          this.#leave(read)
+          if (!read.isElsewhere) reject(error)
+          read.isElsewhere = false
+        }
+      )
+    })
+  }
+
+  #leave(read: Read): void {
+    this.#reads.delete(read)
+    if (this.#reads.size > 0) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#connection.release()
+  }
+
+  #watch(): void {
+    this.#timer ??= this.#parts.setTimer(PATIENCE_MS, () => {
+      this.#timer = undefined
+      const [, ...waiting] = this.#reads
+      // Without a client they wait for one, and would wait for it elsewhere too.
+      if (this.#connection.held === undefined) {
+        if (waiting.length > 0) this.#watch()
+        return
+      }
+      for (const read of waiting) this.#runElsewhere(read)
+    })
+  }
+
+  /** The server's first answer counts. That there was no client for it does only when no answer is to come any more. */
+  #runElsewhere(read: Read): void {
+    const connection = this.#parts.open()
+    read.isElsewhere = true
+    connection.query(read.config, read.values).then(
+      result => {
+        connection.end()
+        read.resolve(result)
+      },
+      error => {
+        connection.end()
+        if (!read.isElsewhere || !(error instanceof EngineError)) read.reject(error)
+        read.isElsewhere = false
+      }
+    )
+  }
+}
