@@ -17,6 +17,8 @@ export class Attempt {
   readonly carried: OpenTransaction | undefined
   /** It is to show whether its client lives. */
   probe: Probe | undefined
+  /** Its client was known to live when it was sent. */
+  isVerified = true
   /** It has BEGIN and COMMIT of its own: under one Sync, or split, so that COMMIT comes when the rest is answered. */
   isBlock = false
   isSplit = false

@@ -117,9 +117,10 @@ export class Delivery {
     try {
       for (let replays = 0; ; ) {
         const attempt = new Attempt(started, carried)
-        const send = (client: Client, probe: Probe | undefined) => {
+        const send = (client: Client, probe: Probe | undefined, isVerified: boolean) => {
           session.assertNothingPending()
           attempt.probe = probe
+          attempt.isVerified = isVerified
           return this.#dispatch.send(client, job, attempt)
         }
         try {

@@ -82,7 +82,7 @@ export class Dispatch {
     }
     // A cancel request names a session: what may be cancelled by itself has nothing beside it.
     const isCancellable = job.signals !== undefined && job.signals.length > 0
-    const isAlone = carried !== undefined || isBlock || probe !== undefined || isCancellable
+    const isAlone = carried !== undefined || isBlock || attempt.isSplit || isCancellable
     const isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
     const exchange = new Exchange(attempt.parts, onSubmitted, { refusal, isPipelined, statements })
     exchange.isProbing = probe !== undefined
@@ -163,5 +163,7 @@ function mayPipeline<Result>(
 ): boolean {
   if (job.leavesState) return false
   if (job.effect === 'read') return true
-  return job.effect === 'change' && (isInTransaction || attempt.evidence !== undefined)
+  // Behind a read that is to show whether the client lives, a write would be in doubt if it does not.
+  if (job.effect !== 'change' || !attempt.isVerified) return false
+  return isInTransaction || attempt.evidence !== undefined
 }

@@ -104,7 +104,11 @@ export class Session {
    * {@link Failure}, when the pool has drawn its consequences.
    */
   async attempt<Result>(
-    work: (client: Client, probe: Probe | undefined) => Result | Promise<Result>,
+    work: (
+      client: Client,
+      probe: Probe | undefined,
+      isVerified: boolean
+    ) => Result | Promise<Result>,
     use: Use = {}
   ): Promise<Result> {
     const holding = this.#holding
@@ -113,7 +117,7 @@ export class Session {
       const lease = holding.takeNow(use) ?? (await holding.wait(use))
       try {
         throwIfAborted(use.signals)
-        return await work(lease.client, this.#probe(lease, use))
+        return await work(lease.client, this.#probe(lease, use), !lease.isUnverified)
       } catch (error) {
         const reason = this.stop.reasonFor(error, use.signals)
         if (reason) throw reason.thrown
@@ -215,10 +219,14 @@ export class Session {
   #wasDead(lease: Lease<Client>, { verification }: Use): Failure | undefined {
     const error = lease.client.lost
     if (!lease.isUnverified || error === undefined || verification === undefined) return undefined
-    if (this.#holding.lease !== lease) return undefined
-    this.#lost()
-    const verdict = this.#host.pool.verificationFailed(lease, verification, error)
-    return new Failure(error, verdict, 'ping')
+    if (this.#holding.lease === lease) {
+      this.#lost()
+      const verdict = this.#host.pool.verificationFailed(lease, verification, error)
+      return new Failure(error, verdict, 'ping')
+    }
+    // Sent along with the one that was told first: the consequences are drawn.
+    verification.tries += 1
+    return new Failure(error, this.#host.judge(error, 'ping', lease.client), 'ping')
   }
 
   #lost(): void {

@@ -124,3 +124,17 @@ t.test('cancelled, it has done nothing', async t => {
   await db.query(insert(2))
   t.same(await ids(), [2])
 })
+
+t.test(
+  'behind a read on a cold client, a write waits until that has shown that it lives',
+  async t => {
+    const { conversation, db } = await openCold(t)
+    conversation.at(at('before', 'ReadyForQuery'), () => conversation.connection.freeze('toClient'))
+    const started = [db.query('select 1 x'), db.query(insert(1))]
+    const results = await Promise.all(started)
+    t.match(results, [{ rows: [{ x: 1 }] }, { rowCount: 1 }])
+    t.notOk(exchangesOf(conversation).flat().includes(insert(1)))
+    t.same(await ids(), [1])
+    t.equal(db.outcome, 'applied')
+  }
+)

@@ -131,3 +131,27 @@ t.test('a cursor, and whoever has the client, comes behind what was sent togethe
     [1, 2, 3, 5, 6]
   )
 })
+
+t.test('on a client of which nobody knows if it lives, reads cost one as well', async t => {
+  const { conversation, db } = await openProxied(t, postgres, { pool_pre_ping_window: 0 })
+  db.release()
+  conversation.mark()
+  await db.query('select 1')
+  t.equal(roundTripsOf(conversation), 1)
+  db.release()
+  conversation.mark()
+  await Promise.all([1, 2, 3, 4, 5].map(n => db.query('select $1::int n', [n])))
+  t.equal(roundTripsOf(conversation), 1)
+})
+
+t.test('a write there costs two, and a transaction of one statement two', async t => {
+  const { conversation, db } = await openProxied(t, postgres, { pool_pre_ping_window: 0 })
+  db.release()
+  conversation.mark()
+  await db.query(insert(1))
+  t.equal(roundTripsOf(conversation), 2)
+  db.release()
+  conversation.mark()
+  await db.transaction(tx => tx.query(insert(2)))
+  t.equal(roundTripsOf(conversation), 2)
+})
