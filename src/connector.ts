@@ -2,7 +2,7 @@ import type { ClientConfig } from 'pg'
 import type { Client } from './client/client.js'
 import { SessionClient, type SessionParameters } from './client/config.js'
 import { connect } from './client/connect.js'
-import { EVIDENCE_AND_IDENTITY } from './client/evidence.js'
+import { askIdentity, EVIDENCE_AND_IDENTITY, identityOf } from './client/evidence.js'
 import { OrphanCheck } from './client/orphan-check.js'
 import { StatementNames } from './client/statements.js'
 import type { Clock } from './clock.js'
@@ -40,7 +40,8 @@ export class Connector {
   #failure: ConnectFailure | undefined
   #firstConnect: Promise<void> | undefined
   #isPrepared = false
-  #givesEvidence = false
+  /** The server lets us ask which one it is, and for its transactions. */
+  #tellsIdentity = false
 
   constructor(parts: ConnectorParts) {
     const { log, options } = parts
@@ -62,7 +63,7 @@ export class Connector {
 
   /** Whether this server can be asked later what became of a transaction. */
   get givesEvidence(): boolean {
-    return this.#givesEvidence
+    return this.#parts.options.resolve_doubt && this.#tellsIdentity
   }
 
   async connect(
@@ -76,7 +77,7 @@ export class Connector {
       connectTimeout: options.connect_timeout * SECOND,
       resetMode: options.pool_reset_on_return,
       statements: this.#statements,
-      prepare: (raw: SessionClient) => this.#prepare(raw),
+      prepare: (raw: SessionClient, client: Client) => this.#prepare(raw, client),
       beforeReset: (raw: SessionClient, inTransaction: boolean) =>
         emitter.isHeard('reset') ? emitter.ask('reset', { client: raw, inTransaction }) : undefined,
       onSend: this.#parts.onSend,
@@ -95,21 +96,23 @@ export class Connector {
   }
 
   /** The `first_connect` listeners run once, on the first client; the others wait for them. After a failure, again. */
-  async #prepare(raw: SessionClient): Promise<void> {
+  async #prepare(raw: SessionClient, client: Client): Promise<void> {
     while (!this.#isPrepared) {
       if (this.#firstConnect !== undefined) await this.#firstConnect.catch(() => {})
-      else await this.#tryFirst(raw)
+      else await this.#tryFirst(raw, client)
     }
+    // Behind a proxy nothing else tells a session from another server's of the same number.
+    if (this.#tellsIdentity) client.server ??= await askIdentity(raw)
     await this.#tell('connect', raw)
   }
 
   /** One client at a time; one that fails, or is given up, leaves it to the next. */
-  async #tryFirst(raw: SessionClient): Promise<void> {
+  async #tryFirst(raw: SessionClient, client: Client): Promise<void> {
     const ended = new Promise<never>((_, reject) => {
       raw.once('end', () => reject(new Error('Connection terminated unexpectedly')))
     })
     ended.catch(() => {})
-    this.#firstConnect = Promise.race([this.#prepareFirst(raw), ended])
+    this.#firstConnect = Promise.race([this.#prepareFirst(raw, client), ended])
     try {
       await this.#firstConnect
       this.#isPrepared = true
@@ -118,18 +121,20 @@ export class Connector {
     }
   }
 
-  async #prepareFirst(raw: SessionClient): Promise<void> {
+  async #prepareFirst(raw: SessionClient, client: Client): Promise<void> {
     const { log, options } = this.#parts
-    if (options.resolve_doubt) {
+    if (options.resolve_doubt || options.half_open_timeout > 0) {
       // In the flush of a statement a refusal would be the statement's: find out before.
-      const refusal = await raw.query(EVIDENCE_AND_IDENTITY).then(
-        () => undefined,
+      const refusal = await raw.query({ text: EVIDENCE_AND_IDENTITY, rowMode: 'array' }).then(
+        ({ rows }) => {
+          client.server = identityOf(rows[0]?.slice(3) ?? [])
+        },
         error => error
       )
-      this.#givesEvidence = refusal === undefined
+      this.#tellsIdentity = refusal === undefined
       if (refusal !== undefined && classify(refusal, 'statement').failure === 'disconnect')
         throw refusal
-      if (refusal !== undefined)
+      if (refusal !== undefined && options.resolve_doubt)
         log.info({ err: refusal }, 'doubt about lost commits cannot be resolved here')
     }
     await this.#tell('first_connect', raw)

@@ -107,11 +107,9 @@ export class Engine implements Queryable {
       now: () => systemClock.now(),
       setTimer: (ms, fn) => systemClock.setTimer(ms, fn, { background: true })
     }
-    const { now, setTimer } = this.#connectionHost
     this.#sharedReads = new SharedReads({
       open: () => this.connection(new Ledger(), true),
-      now,
-      setTimer
+      clock: systemClock
     })
   }
 

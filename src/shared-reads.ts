@@ -1,6 +1,8 @@
 import type { QueryResult } from 'pg'
+import type { Clock, Timer } from './clock.js'
 import type { Connection } from './connection.js'
 import { EngineError } from './errors.js'
+import { afterLoopTime } from './loop-time.js'
 import type { StatementConfig } from './queryable.js'
 import { statementKind } from './statement-kind.js'
 
@@ -14,8 +16,7 @@ const PATIENCE_MS = 50
 export interface SharedReadsParts {
   /** A connection that gives its client back when it is released, and takes another one then. */
   readonly open: () => Connection
-  now(): number
-  setTimer(ms: number, fn: () => void): { cancel(): void }
+  readonly clock: Clock
 }
 
 /**
@@ -42,14 +43,20 @@ export class SharedReads {
 
   /** @throws as {@link Connection.query} */
   async run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
-    if (!this.#lane?.isJoinable(this.#parts.now())) this.#lane = new Lane(this.#parts)
     try {
-      return await this.#lane.run(config, values)
+      return await this.#joinable().run(config, values)
     } catch (error) {
       // Its stack is to lead to whoever ran the statement, past the promises between.
       if (error instanceof Error) Error.captureStackTrace(error)
       throw error
     }
+  }
+
+  #joinable(): Lane {
+    const now = this.#parts.clock.now()
+    if (this.#lane?.isJoinable(now)) return this.#lane
+    this.#lane = new Lane(this.#parts, now)
+    return this.#lane
   }
 }
 
@@ -66,19 +73,26 @@ interface Read {
 class Lane {
   readonly #parts: SharedReadsParts
   readonly #connection: Connection
-  readonly #openedAt: number
+  /** Clock reading at which the first of them was started. */
+  #since: number
   /** In the order in which they were sent: the first is the one that the server is at. */
   readonly #reads = new Set<Read>()
-  #timer: { cancel(): void } | undefined
+  #timer: Timer | undefined
 
-  constructor(parts: SharedReadsParts) {
+  constructor(parts: SharedReadsParts, now: number) {
     this.#parts = parts
     this.#connection = parts.open()
-    this.#openedAt = parts.now()
+    this.#since = now
   }
 
   isJoinable(now: number): boolean {
-    return this.#reads.size < MAX_TOGETHER && now - this.#openedAt < JOINABLE_MS
+    if (this.#reads.size === 0) {
+      this.#since = now
+      return true
+    }
+    // Who waits for a client waits by itself: its turn, and a failed connect, are its own.
+    if (this.#connection.held === undefined) return false
+    return this.#reads.size < MAX_TOGETHER && now - this.#since < JOINABLE_MS
   }
 
   run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
@@ -109,14 +123,9 @@ class Lane {
   }
 
   #watch(): void {
-    this.#timer ??= this.#parts.setTimer(PATIENCE_MS, () => {
+    this.#timer ??= afterLoopTime(this.#parts.clock, PATIENCE_MS, () => {
       this.#timer = undefined
       const [, ...waiting] = this.#reads
-      // Without a client they wait for one, and would wait for it elsewhere too.
-      if (this.#connection.held === undefined) {
-        if (waiting.length > 0) this.#watch()
-        return
-      }
       for (const read of waiting) this.#runElsewhere(read)
     })
   }

@@ -1,7 +1,7 @@
 import type { ClientConfig } from 'pg'
 import type { Client } from './client/client.js'
 import type { SessionParameters } from './client/config.js'
-import { IDENTITY_COLUMNS, type ServerIdentity } from './client/evidence.js'
+import { IDENTITY_COLUMNS, identityOf, type ServerIdentity } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
 import { QueryPart } from './client/query-part.js'
 import { SideConnection } from './client/side-connection.js'
@@ -147,14 +147,6 @@ function isReplaced(client: Client, server: Server): boolean {
 
 function isSameServer(one: ServerIdentity, other: ServerIdentity | undefined): boolean {
   return one.systemIdentifier === other?.systemIdentifier && one.startedAt === other.startedAt
-}
-
-function identityOf([systemIdentifier, startedAt, statisticsSince]: unknown[]): ServerIdentity {
-  return {
-    systemIdentifier: String(systemIdentifier),
-    startedAt: String(startedAt),
-    statisticsSince: String(statisticsSince)
-  }
 }
 
 function sessionOf([, state, clientPort, forMs]: unknown[]): Session {

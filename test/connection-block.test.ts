@@ -13,7 +13,11 @@ const ONE = { pool_size: 1, max_overflow: 0 }
 async function inBlock(t: Test, texts: readonly string[], error?: Error): Promise<string[]> {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { ...ONE, resolve_doubt: false })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    ...ONE,
+    resolve_doubt: false,
+    half_open_timeout: 0
+  })
   const block = async () => {
     await using connection = await engine.connect()
     for (const text of texts) await connection.query(text)

@@ -215,7 +215,8 @@ t.test(
     const { engine } = openEngine(t, proxy.url(postgres.url), {
       ...ONE,
       pool_reset_on_return: null,
-      resolve_doubt: false
+      resolve_doubt: false,
+      half_open_timeout: 0
     })
     const heard: boolean[] = []
     engine.on('reset', ({ inTransaction }) => void heard.push(inTransaction))
@@ -244,7 +245,11 @@ t.test(
 t.test('P80 P81 P82: the listener is told first, then one ROLLBACK is sent, if any', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { ...ONE, resolve_doubt: false })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    ...ONE,
+    resolve_doubt: false,
+    half_open_timeout: 0
+  })
   engine.on('reset', ({ inTransaction }) => void statements.push(`reset(${inTransaction})`))
   await engine.query('select 1')
   await engine.query('begin')

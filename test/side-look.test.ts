@@ -38,9 +38,10 @@ async function untilIdleForLong(server: TestPostgres, pid: number): Promise<void
 
 t.test('a statement that the server works on is slow', async t => {
   const client = await openClient(t, postgres.url)
-  run(client, "select pg_sleep(60), 'slow'").catch(() => {})
+  const slow = run(client, "select pg_sleep(60), 'slow'")
   await postgres.untilBackends({ pids: [client.pid], where: "query like '%slow%'" })
   t.same(await sideLook(postgres.url).look([silent(client)]), { isServerGone: false, lost: [] })
+  await Promise.all([postgres.terminateBackends(), t.rejects(slow)])
 })
 
 t.test('a session that has waited for a statement for long has lost its way to us', async t => {

@@ -39,7 +39,10 @@ t.test('T08: an inner transaction that throws is undone, and the outer one goes 
 t.test('T31 T36 T37: nothing is sent but what is needed, in order', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    resolve_doubt: false,
+    half_open_timeout: 0
+  })
   await engine.transaction(async tx => {
     await tx.transaction(inner => inner.transaction(async () => {}))
     await t.rejects(
@@ -127,7 +130,10 @@ t.test(
   async t => {
     const proxy = await startProxy(t, postgres)
     const statements = recordStatements(proxy)
-    const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
+    const { engine } = openEngine(t, proxy.url(postgres.url), {
+      resolve_doubt: false,
+      half_open_timeout: 0
+    })
     const swallowing = engine.transaction(async tx => {
       await insert(tx, 1)
       const inner = tx.transaction(async inner => {
@@ -180,7 +186,8 @@ t.test('T32 T33: rolled back as a whole, its savepoints need no statement', asyn
   const { engine } = openEngine(t, proxy.url(postgres.url), {
     pool_size: 1,
     max_overflow: 0,
-    resolve_doubt: false
+    resolve_doubt: false,
+    half_open_timeout: 0
   })
   const db = requestOf(engine)
   await db.query('begin')

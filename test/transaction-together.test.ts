@@ -32,7 +32,10 @@ function requests(engine: ReturnType<typeof openEngine>['engine']) {
 t.test('statements started together at the beginning share one BEGIN', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    resolve_doubt: false,
+    half_open_timeout: 0
+  })
   const db = requestOf(engine)
   await db.query('select 1')
   await db.transaction(
@@ -157,7 +160,10 @@ t.test(
   'a write under way is not called undone because a transaction was asked for behind it',
   async t => {
     const proxy = await startProxy(t, postgres)
-    const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
+    const { engine } = openEngine(t, proxy.url(postgres.url), {
+      resolve_doubt: false,
+      half_open_timeout: 0
+    })
     const db = requestOf(engine)
     await db.query('select 1')
     proxy.freeze('toClient')

@@ -55,7 +55,10 @@ t.test('F24: what follows it finds it committed, and is not reached if it was no
 t.test('T16: what it throws is thrown, after one ROLLBACK', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    resolve_doubt: false,
+    half_open_timeout: 0
+  })
   const reason = new Error('no')
   const failing = engine.transaction(async tx => {
     await tx.query('insert into notes values (1)')
@@ -91,7 +94,10 @@ t.test('statements on the connection itself are part of the transaction', async 
 t.test('R12 T02 T06: a COMMIT that fails is what is thrown, and the client is kept', async t => {
   const proxy = await startProxy(t, postgres)
   const statements = recordStatements(proxy)
-  const { engine } = openEngine(t, proxy.url(postgres.url), { resolve_doubt: false })
+  const { engine } = openEngine(t, proxy.url(postgres.url), {
+    resolve_doubt: false,
+    half_open_timeout: 0
+  })
   const db = requestOf(engine)
   const pid = await servedBy(db)
   const failing = db.transaction(async tx => {

@@ -7,7 +7,7 @@ export interface ConnectOptions extends ClientOptions {
   /** Milliseconds for the whole attempt, `prepare` included. */
   readonly connectTimeout: number
   /** Runs on the connected client before anybody gets it; what it throws fails the attempt. */
-  prepare(raw: SessionClient): Promise<void>
+  prepare(raw: SessionClient, client: Client): Promise<void>
 }
 
 /**
@@ -40,7 +40,7 @@ export async function connect(
 
 async function open(client: Client, raw: SessionClient, options: ConnectOptions): Promise<void> {
   await raw.connect()
-  await options.prepare(raw)
+  await options.prepare(raw, client)
   if (client.lost !== undefined) throw client.lost
   // Whatever the listeners began, nobody's statements are to be part of it.
   if (client.isInTransaction) await client.run(new Script('ROLLBACK', () => {}))

@@ -1,3 +1,4 @@
+import type { SessionClient } from './config.js'
 import type { Part } from './parts.js'
 import type { CommandCompleteMessage, Wire } from './wire.js'
 
@@ -33,9 +34,23 @@ export const IDENTITY_COLUMNS = `
   pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::pg_catalog.text,
   pg_catalog.date_part('epoch', pg_catalog.pg_stat_get_bgwriter_stat_reset_time())::pg_catalog.text`
 
+const IDENTITY = `select ${IDENTITY_COLUMNS}`
 const EVIDENCE = `select ${XID}, ${WHERE} from ${POSITION}`
 /** Also run by itself, to find out whether this server lets us ask. */
 export const EVIDENCE_AND_IDENTITY = `select ${XID}, ${WHERE}, ${IDENTITY_COLUMNS} from ${POSITION}`
+
+/** @throws the server does not say, or is gone */
+export async function askIdentity(raw: SessionClient): Promise<ServerIdentity | undefined> {
+  const { rows } = await raw.query<unknown[]>({ text: IDENTITY, rowMode: 'array' })
+  return identityOf(rows[0] ?? [])
+}
+
+/** What {@link IDENTITY_COLUMNS} give. */
+export function identityOf(columns: readonly unknown[]): ServerIdentity | undefined {
+  const [systemIdentifier, startedAt, statisticsSince] = columns
+  if (typeof systemIdentifier !== 'string' || typeof startedAt !== 'string') return undefined
+  return { systemIdentifier, startedAt, statisticsSince: String(statisticsSince ?? '') }
+}
 
 /**
  * Asks for the transaction id behind a statement, in its flush and its transaction, so that the answer arrives
@@ -67,9 +82,7 @@ export class EvidencePart implements Part {
 
   onDataRow({ fields }: { fields: (string | null)[] }): void {
     this.#row = fields
-    const [, , , systemIdentifier, startedAt, statisticsSince] = fields
-    if (!systemIdentifier || !startedAt) return
-    this.server = { systemIdentifier, startedAt, statisticsSince: statisticsSince ?? '' }
+    this.server = identityOf(fields.slice(3)) ?? this.server
   }
 
   onComplete(_message: CommandCompleteMessage | undefined): void {}
