@@ -44,8 +44,8 @@ export const POOL: readonly Change[] = [
   },
   {
     name: 'a closed pool takes checkouts',
-    find: 'if (this.#isClosed) return Promise.reject(new EngineClosedError())',
-    replace: ''
+    find: 'if (this.#isClosed) checkout.reject(new EngineClosedError())',
+    replace: 'if (false) checkout.reject(new EngineClosedError())'
   },
   {
     name: 'the deadline of the request is not heeded',
