@@ -114,8 +114,8 @@ export class Engine implements Queryable {
   }
 
   /**
-   * Runs one statement on a connection of its own; plain reads of several callers share one for a moment. Not part of any request: what it did is not known when a reply
-   * is decided on.
+   * Runs one statement on a connection of its own; plain reads of several callers share one for a moment. Not part of
+   * any request: what it did is not known when a reply is decided on.
    *
    * @throws as {@link Connection.query}
    */
