@@ -1,6 +1,6 @@
 import type { Client } from './client/client.js'
 import type { CloseReason } from './events.js'
-import type { CheckoutRequest, Verification } from './pool/checkout.js'
+import type { Checkout, CheckoutRequest, Verification } from './pool/checkout.js'
 import { Pool } from './pool/pool.js'
 import type { Lease } from './pool/slot.js'
 
@@ -20,13 +20,17 @@ export class MeasuredPool extends Pool<Client> {
     this.#meter = meter
   }
 
-  override async checkout(request?: CheckoutRequest): Promise<Lease<Client>> {
+  override begin(request?: CheckoutRequest): Checkout<Client> {
     const startedAt = performance.now()
-    const lease = await super.checkout(request)
-    const lentAt = performance.now()
-    this.#meter.waited(lentAt - startedAt)
-    this.#lentAt.set(lease, lentAt)
-    return lease
+    const checkout = super.begin(request)
+    if (checkout.lease !== undefined) this.#lent(checkout.lease, startedAt)
+    else {
+      checkout.promise.then(
+        lease => this.#lent(lease, startedAt),
+        () => {}
+      )
+    }
+    return checkout
   }
 
   /** Nobody has used it. */
@@ -43,6 +47,12 @@ export class MeasuredPool extends Pool<Client> {
   override verificationFailed(lease: Lease<Client>, verification: Verification, error: unknown) {
     this.#returned(lease)
     return super.verificationFailed(lease, verification, error)
+  }
+
+  #lent(lease: Lease<Client>, startedAt: number): void {
+    const lentAt = performance.now()
+    this.#meter.waited(lentAt - startedAt)
+    this.#lentAt.set(lease, lentAt)
   }
 
   /** A second return is none. */

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import t from 'tap'
 import { SharedReads } from '../src/shared-reads.js'
-import { openEngine, until } from './fixtures/open-engine.js'
+import { FakeClock } from './fixtures/fake-clock.js'
+import { openEngine, requestOf, until } from './fixtures/open-engine.js'
 import { roundTripsOf } from './fixtures/open-proxied.js'
 import { startPostgres } from './fixtures/postgres.js'
 import { startProtocolProxy } from './fixtures/protocol-proxy.js'
@@ -12,24 +13,38 @@ await postgres.admin('create table others (id int)')
 
 const text = 'select id from notes where id = $1'
 
-t.test(
-  'reads of several callers share a client and a round trip, each with its result',
-  async t => {
-    const protocol = await startProtocolProxy(t, postgres)
-    const { engine } = openEngine(t, protocol.proxy.url(postgres.url))
-    await engine.query(text, [1])
-    const conversation = protocol.conversations.at(-1)!
-    conversation.mark()
-    const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9]
-    const results = await Promise.all(ids.map(id => engine.query(text, [id])))
-    t.same(
-      results.map(({ rows }) => rows[0]?.id),
-      ids
-    )
-    t.equal(roundTripsOf(conversation), 1)
-    t.match(engine.status(), { checkedOut: 0, idle: 1, counters: { checkouts: 2, connects: 1 } })
-  }
-)
+t.test('reads of several callers share a client and a trip, each with its result', async t => {
+  const protocol = await startProtocolProxy(t, postgres)
+  const { engine } = openEngine(t, protocol.proxy.url(postgres.url))
+  await engine.query(text, [1])
+  const conversation = protocol.conversations.at(-1)!
+  conversation.mark()
+  const clock = new FakeClock()
+  const shared = new SharedReads({ open: () => requestOf(engine), clock })
+  const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+  const results = await Promise.all(ids.map(id => shared.run({ text }, [id])))
+  t.same(
+    results.map(({ rows }) => rows[0]?.id),
+    ids
+  )
+  t.equal(roundTripsOf(conversation), 1)
+  t.match(engine.status(), { checkedOut: 0, idle: 1, counters: { checkouts: 2, connects: 1 } })
+  t.same(clock.pending, { foreground: 0, background: 0 })
+})
+
+t.test('none joins them for long', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  await engine.query(text, [1])
+  let now = 0
+  const clock = { now: () => now, setTimer: () => ({ cancel() {} }) }
+  const shared = new SharedReads({ open: () => requestOf(engine), clock })
+  const { checkouts } = engine.status().counters
+  const reads = [shared.run({ text }, [1]), shared.run({ text }, [2])]
+  now += 10
+  reads.push(shared.run({ text }, [3]))
+  await Promise.all(reads)
+  t.equal(engine.status().counters.checkouts, checkouts + 2)
+})
 
 t.test('an error is its own, and leads to whoever ran the statement', async t => {
   const { engine } = openEngine(t, postgres.url)
