@@ -45,9 +45,9 @@ export class Delivery {
   transaction: OpenTransaction | undefined
 
   constructor(parts: DeliveryParts) {
-    const { account, doubt } = parts
+    const { account, doubt, session } = parts
     this.#parts = parts
-    this.#inquiry = new Inquiry(account, doubt)
+    this.#inquiry = new Inquiry(account, doubt, () => session.stop.deadline)
     this.#replay = new Replay(parts)
     this.#dispatch = new Dispatch({
       account,

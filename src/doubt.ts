@@ -46,11 +46,17 @@ export class Doubt {
     this.#parts = parts
   }
 
-  /** Never rejects: what cannot be found out in time is unknown. */
-  async resolve(evidence: Evidence): Promise<DoubtVerdict> {
+  /**
+   * Never rejects: what cannot be found out in time is unknown. `until`: clock reading after which nobody needs to know,
+   * if that is sooner.
+   */
+  async resolve(
+    evidence: Evidence,
+    until: number = Number.POSITIVE_INFINITY
+  ): Promise<DoubtVerdict> {
     const { clock, timeout } = this.#parts
     const startedAt = clock.now()
-    const deadline = startedAt + timeout
+    const deadline = Math.min(startedAt + timeout, until)
     while (clock.now() < deadline) {
       const isStuck = clock.now() - startedAt > PATIENCE_MS
       try {

@@ -5,17 +5,23 @@ import type { Evidence } from './client/evidence.js'
 import type { Doubt } from './doubt.js'
 import { Failure } from './failure.js'
 import type { Job } from './job.js'
+import type { Deadline } from './stop-sign.js'
 
 /** What a connection can ask about the transaction it is in, and what it finds out when the answer to it is lost. */
 export class Inquiry {
   readonly #account: Account
   readonly #doubt: () => Doubt | undefined
+  readonly #deadline: Deadline
   #known: { client: Client; evidence: Evidence } | undefined
 
-  /** `doubt` gives none where `resolve_doubt` is off, or the server does not let us ask. */
-  constructor(account: Account, doubt: () => Doubt | undefined) {
+  /**
+   * `doubt` gives none where `resolve_doubt` is off, or the server does not let us ask; `deadline` is when the request
+   * is to be answered, if it is limited.
+   */
+  constructor(account: Account, doubt: () => Doubt | undefined, deadline: Deadline) {
     this.#account = account
     this.#doubt = doubt
+    this.#deadline = deadline
   }
 
   /** Whether the job is to ask for its transaction's id in its own flush. */
@@ -53,7 +59,7 @@ export class Inquiry {
     // What has asked for an id is not about the transaction of another statement.
     const { client } = attempt
     const evidence = attempt.evidence ? attempt.evidence.read(client.pid) : this.#about(client)
-    const verdict = evidence && (await this.#doubt()?.resolve(evidence))
+    const verdict = evidence && (await this.#doubt()?.resolve(evidence, this.#deadline()))
     if (verdict === undefined || verdict === 'unknown') return false
     account.resolved(verdict)
     return verdict === 'committed'

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { systemClock } from '../src/clock.js'
 import { openClient } from './fixtures/open-client.js'
 import { begin, end, openDoubt } from './fixtures/open-doubt.js'
 import { until } from './fixtures/open-engine.js'
@@ -28,6 +29,21 @@ t.test('a server that stays away leaves it unknown, and no connect behind', asyn
   t.ok(tries.count > 0)
   t.match(pool.status(), { size: 0, waiting: 0, connecting: 0 })
 })
+
+t.test(
+  'nobody is kept waiting for longer than the answer is needed',
+  { timeout: 20_000 },
+  async t => {
+    const proxy = await startProxy(t, postgres)
+    proxy.refuse()
+    const { doubt, tries } = openDoubt(t, proxy.url(postgres.url))
+    t.equal(await doubt.resolve(evidence, systemClock.now() + 200), 'unknown')
+    t.ok(tries.count > 0)
+    const before = tries.count
+    t.equal(await doubt.resolve(evidence, systemClock.now() - 1), 'unknown')
+    t.equal(tries.count, before)
+  }
+)
 
 t.test('a server that takes connections and says nothing leaves it unknown', async t => {
   const proxy = await startProxy(t, postgres)

@@ -1,8 +1,12 @@
 import type { QueryResult } from 'pg'
 import t from 'tap'
+import { systemClock } from '../src/clock.js'
 import type { Connection } from '../src/connection.js'
+import { Ledger } from '../src/ledger.js'
+import { openEngine } from './fixtures/open-engine.js'
 import { at, atEvidence, atReadyAfter, openProxied } from './fixtures/open-proxied.js'
 import { startPostgres } from './fixtures/postgres.js'
+import { startProtocolProxy } from './fixtures/protocol-proxy.js'
 
 const postgres = await startPostgres(t)
 await postgres.admin('create table notes (id int, name text)')
@@ -231,3 +235,23 @@ t.test('a value that cannot be sent has nothing committed', async t => {
   t.match(db, { inTransaction: false, invalidated: false, outcome: 'rolled_back' })
   t.match(await db.query(insert(4)), { rows: [{ id: 4 }] })
 })
+
+t.test(
+  'who has a deadline of its own is told in time that nobody knows',
+  { timeout: 20_000 },
+  async t => {
+    const protocol = await startProtocolProxy(t, postgres)
+    const { engine } = openEngine(t, protocol.proxy.url(postgres.url), { recovery_timeout: 60 })
+    await engine.query('select 1')
+    const deadline = systemClock.now() + 1000
+    const db = engine.connection(new Ledger(), true, false, () => deadline)
+    t.teardown(() => db.end())
+    const conversation = protocol.conversations.at(-1)!
+    conversation.at(at('after', 'Execute', 'COMMIT'), () => {
+      protocol.proxy.refuse()
+      conversation.cut('fin')
+    })
+    const losing = db.transaction(tx => tx.query('insert into notes values (77)'))
+    await t.rejects(losing, unknown)
+  }
+)
