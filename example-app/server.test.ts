@@ -39,6 +39,8 @@ function run(t: Test, variables: NodeJS.ProcessEnv) {
   const env = {
     ...process.env,
     NODE_OPTIONS: '',
+    // tsx makes other texts of the same files: what is covered of these would be taken for lines of those.
+    _TAPJS_PROCESSINFO_COVERAGE_: '0',
     DATABASE_URL: '',
     LOG_LEVEL: 'warn',
     ...variables
