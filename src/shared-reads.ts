@@ -5,6 +5,7 @@ import { EngineError } from './errors.js'
 import { afterLoopTime } from './loop-time.js'
 import type { StatementConfig } from './queryable.js'
 import { statementKind } from './statement-kind.js'
+import { isSubmittable } from './submittable.js'
 
 /** Reads on one client that may wait for each other's answers. */
 const MAX_TOGETHER = 32
@@ -35,10 +36,12 @@ export class SharedReads {
   }
 
   /** Whether a statement may be among others: it has no effect, and nobody wants to cancel it by itself. */
-  static mayShare({ name, readOnly, signal, text, timeout }: StatementConfig): boolean {
-    const isPlain = readOnly === undefined && signal === undefined && timeout === undefined
+  static mayShare(config: StatementConfig): boolean {
+    const { name, readOnly, signal, text, timeout } = config
     // By its name it may be on this client another statement than on the next.
-    return isPlain && name === undefined && statementKind(text).kind === 'read'
+    if (isSubmittable(config) || name !== undefined || readOnly !== undefined) return false
+    if (signal !== undefined || timeout !== undefined) return false
+    return typeof text === 'string' && statementKind(text).kind === 'read'
   }
 
   /** @throws as {@link Connection.query} */

@@ -69,7 +69,9 @@ t.test('only what has no effect, and nobody wants to call off, is sent among oth
     { text, signal },
     { text, timeout: 1 },
     { text, readOnly: true },
-    { text, name: 'mine' }
+    { text, name: 'mine' },
+    { text: undefined as never },
+    { text, submit: () => {} }
   ]
   for (const config of alone) t.equal(SharedReads.mayShare(config), false, JSON.stringify(config))
   t.ok(SharedReads.mayShare({ text, values: [1] }))
