@@ -135,7 +135,11 @@ export function onSend(
   const { [kScope]: scope, [kThrown]: thrown } = stateOf(request)
   const isPlain = thrown === null && reply.statusCode < 400 && typeof payload === 'string'
   if (!isPlain || scope?.hasTransaction) {
-    decide(request, reply, payload).then(decided => done(null, decided), done)
+    const send = (decided: unknown) => {
+      // handlerTimeout answers while the handler's own reply is decided on: only one of them is sent.
+      if (!reply.raw.headersSent) done(null, decided)
+    }
+    decide(request, reply, payload).then(send, done)
     return
   }
   // Nothing to be waited for: the most frequent reply by far is not to pay for promises.
