@@ -110,6 +110,8 @@ export class PreparedStatements {
     const name = this.#names.nameOf(text)
     if (name === undefined || wire.submittedNamedStatements[name] !== undefined) return undefined
     if (wire.parsedStatements[name] !== undefined) return name
+    // Parsed anew, it may return something else.
+    this.#fields.delete(name)
     if (this.#prepared.size >= this.#names.limit) this.#dropUnknown()
     this.#prepared.add(name)
     return name
