@@ -22,6 +22,8 @@ export class Attempt {
   /** It has BEGIN and COMMIT of its own: under one Sync, or split, so that COMMIT comes when the rest is answered. */
   isBlock = false
   isSplit = false
+  /** What ends that, where it is left open by the answer. */
+  ending: Promise<void> | undefined
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
 

@@ -33,13 +33,14 @@ export class Dispatch {
     let { statements } = client
     for (;;) {
       try {
-        const answer = this.#sendOnce(client, job, attempt, statements)
-        await (attempt.isSplit ? this.#commitBehind(answer, client, attempt) : answer)
+        await this.#sendOnce(client, job, attempt, statements)
+        await attempt.ending
         return job.result(attempt.parts)
       } catch (error) {
         if (client.lost === undefined) {
           const isStale = statements !== undefined && attempt.exchange?.isStale === true
-          if ((attempt.isBlock || attempt.isSplit) && client.isInTransaction) await rollback(client)
+          // It was not what failed first.
+          await attempt.ending?.catch(() => {})
           if (!isStale || client.isInTransaction) throw error
           attempt.probe = undefined
           statements = undefined
@@ -61,6 +62,7 @@ export class Dispatch {
     const { account, replay } = this.#parts
     const { carried, probe } = attempt
     attempt.client = client
+    attempt.ending = undefined
     const isInTransaction = carried !== undefined || client.isInTransaction
     attempt.isSplit = probe !== undefined && job.effect === 'change' && !isInTransaction
     const isBlock = job.block !== undefined && !isInTransaction && !attempt.isSplit
@@ -90,38 +92,37 @@ export class Dispatch {
     return runCancellable(client, exchange, job.signals, account, error => {
       attempt.isUnanswered = false
       carried?.answered(client.isInTransaction)
-      // What is unanswered then was written with it, and this answer is not about that.
-      if (effect === 'read' && account.isUnanswered) return
       // A result that cannot be read was executed all the same.
       const isDone = error === undefined || exchange.isDone
+      if ((isBlock || attempt.isSplit) && client.isInTransaction) {
+        attempt.ending = this.#end(client, attempt, isDone)
+        // Whoever waits for it has the answer to look at first.
+        attempt.ending.catch(() => {})
+      }
+      // What is unanswered then was written with it, and this answer is not about that.
+      if (effect === 'read' && account.isUnanswered) return
       account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
     })
   }
 
   /**
-   * What shows whether its client lives, and changes something, is committed in a second step: a client that turns out
-   * to be dead in the first has changed nothing. Nothing that others send comes in between. If the first step has
-   * failed, this COMMIT rolls it back.
+   * Ends a transaction of our own before anything else is sent: one that failed, or one that has shown that its client
+   * lives, and is committed in this second step, since a client that is found dead in the first has changed nothing.
    */
-  async #commitBehind(answer: Promise<void>, client: Client, attempt: Attempt): Promise<void> {
+  async #end(client: Client, attempt: Attempt, isDone: boolean): Promise<void> {
     const { account } = this.#parts
-    const first = attempt.exchange
-    const commit = new ControlPart('COMMIT')
+    const mayCommit = isDone && !account.isCutOff(attempt.started, 'commit')
+    const part = new ControlPart(mayCommit ? 'COMMIT' : 'ROLLBACK')
     const onSubmitted = () => {
+      if (!mayCommit) return
       account.written('commit', true)
       attempt.isUnanswered = account.isUnanswered
     }
-    const refusal = () => {
-      const mayCommit = first?.isSubmitted && !account.isCutOff(attempt.started, 'commit')
-      return mayCommit ? undefined : new ConnectionClosedError()
-    }
-    const committed = client.run<void>(new Exchange([commit], onSubmitted, { refusal }), error => {
+    await client.runFirst(new Exchange([part], onSubmitted), error => {
       attempt.isUnanswered = false
-      account.answered(error ? 'failed' : 'done', commit.tag, client.isInTransaction)
+      account.answered(error ? 'failed' : 'done', part.tag, client.isInTransaction)
     })
-    for (const step of await Promise.allSettled([answer, committed])) {
-      if (step.status === 'rejected') throw step.reason
-    }
+    if (isDone && !mayCommit) throw new ConnectionClosedError()
   }
 
   #assemble<Result>(
@@ -146,10 +147,6 @@ export class Dispatch {
       parts.unshift(...unlimited(timeLeft))
     return parts
   }
-}
-
-async function rollback(client: Client): Promise<void> {
-  await client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
 }
 
 /**

@@ -61,7 +61,7 @@ t.test('one that fails is rolled back, and leaves no transaction', async t => {
   const { conversation, db } = await openCold(t)
   await postgres.admin(insert(1))
   await t.rejects(db.query(insert(1)), { code: '23505' })
-  t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
+  t.same(exchangesOf(conversation).at(-1), ['ROLLBACK'])
   t.match(db, { inTransaction: false, outcome: 'rolled_back' })
   await db.query(insert(2))
   t.same(await ids(), [1, 2])
@@ -138,3 +138,18 @@ t.test(
     t.equal(db.outcome, 'applied')
   }
 )
+
+const unsendable = {
+  toPostgres() {
+    throw new RangeError('unsendable')
+  }
+}
+
+t.test('of a batch with a value that cannot be sent, nothing is', async t => {
+  const { conversation, db } = await openCold(t)
+  const bad = { text: 'insert into notes values ($1)', values: [unsendable] }
+  await t.rejects(db.batch([insert(1), bad]), RangeError)
+  t.same(exchangesOf(conversation), [])
+  t.match(db, { inTransaction: false, outcome: 'none' })
+  t.same(await ids(), [])
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { exchangesOf, openProxied } from './fixtures/open-proxied.js'
+import { at, exchangesOf, openProxied } from './fixtures/open-proxied.js'
 import { startPostgres } from './fixtures/postgres.js'
 
 const postgres = await startPostgres(t)
@@ -112,4 +112,40 @@ t.test('a batch is one round trip, with BEGIN and COMMIT of its own', async t =>
   await t.rejects(db.batch([insert(3), 'select 1/0', insert(4)]), { code: '22012' })
   t.equal(db.inTransaction, false)
   t.strictSame(await ids(), [1, 2])
+})
+
+for (const [name, bad] of Object.entries({
+  'a statement that fails': { text: 'select 1/0', values: [] },
+  'a value that cannot be sent': {
+    text: 'insert into notes values ($1)',
+    values: [null, 5n, Symbol()]
+  },
+  'a value that refuses': {
+    text: 'insert into notes values ($1)',
+    values: [
+      {
+        toPostgres() {
+          throw new RangeError('no')
+        }
+      }
+    ]
+  }
+})) {
+  t.test(`a batch with ${name} takes nothing with it that was started beside it`, async t => {
+    const { db } = await openProxied(t, postgres)
+    const [batch, beside] = await Promise.allSettled([
+      db.batch([insert(1), bad]),
+      db.query(insert(9))
+    ])
+    t.match([batch.status, beside.status], ['rejected', 'fulfilled'])
+    t.strictSame(await ids(), [9])
+    t.match(db, { inTransaction: false, outcome: 'applied' })
+  })
+}
+
+t.test('a failure stays that of the statement where its ROLLBACK is lost', async t => {
+  const { conversation, db } = await openProxied(t, postgres)
+  conversation.cutAt(at('before', 'Execute', 'ROLLBACK'), 'fin')
+  await t.rejects(db.batch([insert(1), 'select 1/0']), { code: '22012' })
+  t.strictSame(await ids(), [])
 })

@@ -46,6 +46,19 @@ t.test('a table that changes under it goes unseen outside of a transaction', asy
   t.ok((await prepared()).includes(text), 'prepared anew')
 })
 
+t.test('so it does behind a value that could not be sent', async t => {
+  const { db } = await openPrepared(t)
+  const circular: Record<string, unknown> = {}
+  circular.self = circular
+  await t.rejects(db.query(text, [circular]), TypeError)
+  await postgres.admin(
+    "insert into notes values (1); alter table notes add column title text default 'one'"
+  )
+  for (let i = 0; i < 3; i += 1) {
+    t.strictSame((await db.query(text, [1])).rows, [{ id: 1, title: 'one' }])
+  }
+})
+
 t.test('in one, the error is the application’s, and the next one works', async t => {
   const { db } = await openPrepared(t)
   await postgres.admin('alter table notes add column title text')

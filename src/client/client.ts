@@ -133,7 +133,11 @@ export class Client {
    * Runs a query after those before it. Settles when the server is ready for the next, or never will be. If it has
    * answered, `onAnswered` hears of it before the next query is sent.
    */
-  run<Result>(query: Runnable, onAnswered?: (error?: Error) => void): Promise<Result> {
+  run<Result>(
+    query: Runnable,
+    onAnswered?: (error?: Error) => void,
+    send: (query: Runnable) => void = query => this.#send(query)
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
         if (query.isSubmitted && this.#lost === undefined) onAnswered?.(error)
@@ -148,8 +152,13 @@ export class Client {
         resolve(result as Result)
       }
       this.#isUsed = true
-      this.#send(query)
+      send(query)
     })
+  }
+
+  /** As {@link run}, before all that waits: for whoever is told in `onAnswered` that a transaction is left to be ended. */
+  runFirst(query: Runnable, onAnswered?: (error?: Error) => void): Promise<void> {
+    return this.run(query, onAnswered, first => this.#outbox.sendFirst(first))
   }
 
   /** Sends a query of a library's own making, after the statements before it. */

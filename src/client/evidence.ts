@@ -70,7 +70,7 @@ export class EvidencePart implements Part {
 
   fault(): undefined {}
 
-  write(wire: Wire): undefined {
+  write(wire: Wire): void {
     wire.parse({ text: this.text })
     wire.bind({})
     wire.execute({})

@@ -1,5 +1,4 @@
 import type { Connection } from 'pg'
-import { exemptError } from '../disconnect.js'
 import type { Part } from './parts.js'
 import { PgQueryDescendant } from './pg-query.js'
 import { QueryPart } from './query-part.js'
@@ -26,10 +25,6 @@ export class Exchange extends PgQueryDescendant {
   readonly #options: ExchangeOptions
   #current = 0
   #wire: Wire | undefined
-  /** The name of the part that could not be written. */
-  #unwritable: string | undefined
-  /** What could not be written, though what came before it was. */
-  #writeError: Error | undefined
   /** The server has executed all of it without an error, up to its end: also where a result cannot be read. */
   isDone = false
   /**
@@ -96,14 +91,7 @@ export class Exchange extends PgQueryDescendant {
         wire.flush()
       }
       statements?.close(wire)
-      for (const part of this.#parts) {
-        this.#writeError = part.write(wire, statements)
-        if (this.#writeError) {
-          exemptError(this.#writeError)
-          this.#unwritable = part.name
-          break
-        }
-      }
+      for (const part of this.#parts) part.write(wire, statements)
       wire.sync()
     } finally {
       wire.stream.uncork()
@@ -140,17 +128,16 @@ export class Exchange extends PgQueryDescendant {
   }
 
   handleReadyForQuery(): void {
-    this.isDone = this.isComplete && this.#writeError === undefined
-    if (this.#writeError) this.#forgetNames(this.#unwritable)
-    this.callback(this.#writeError ?? this.#readError, undefined)
+    this.isDone = this.isComplete
+    this.callback(this.#readError, undefined)
   }
 
   handleError(error: Error): void {
     const { name } = this
     if (name !== undefined && this.#wire !== undefined)
       this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
-    this.#forgetNames(undefined)
-    this.callback(this.#writeError ?? error, undefined)
+    this.#forgetNames()
+    this.callback(error, undefined)
   }
 
   /** Of a result that arrived, and cannot be read. */
@@ -160,12 +147,9 @@ export class Exchange extends PgQueryDescendant {
   }
 
   /** What was not executed may not be prepared either, though its Parse was sent: `pg` must not take its name for known. */
-  #forgetNames(closed: string | undefined): void {
+  #forgetNames(): void {
     for (const { name } of this.#parts.slice(this.#current)) {
-      if (name === undefined || this.#wire === undefined) continue
-      delete this.#wire.submittedNamedStatements[name]
-      // What the server has parsed, stays so, unless `pg` had it closed for a value that could not be sent.
-      if (name === closed) delete this.#wire.parsedStatements[name]
+      if (name !== undefined) delete this.#wire?.submittedNamedStatements[name]
     }
   }
 }

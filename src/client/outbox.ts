@@ -66,6 +66,11 @@ export class Outbox {
     this.#sendAhead()
   }
 
+  /** Sends it before all that waits, when what runs is answered: to be called as that is being told. */
+  sendFirst(submission: Submission): void {
+    this.#queue.unshift(submission)
+  }
+
   /** From here on what is sent waits until {@link resume}: a cancel request is under way, and may strike it. */
   hold(): void {
     this.#isHeld = true

@@ -8,8 +8,8 @@ export interface Part {
   readonly text: string
   /** What is wrong with it, found before anything is written; `siblings` are all parts of the exchange. */
   fault(wire: Wire, siblings: readonly Part[]): Error | undefined
-  /** Writes it without a Sync. What cannot be written is returned, and the server told to forget about it. */
-  write(wire: Wire, statements: PreparedStatements | undefined): Error | undefined
+  /** Writes it without a Sync, when none of its exchange has a fault. */
+  write(wire: Wire, statements: PreparedStatements | undefined): void
   onRowDescription(message: RowDescriptionMessage): void
   onDataRow(message: DataRowMessage): void
   /** CommandComplete or EmptyQueryResponse: it is complete. */
@@ -29,7 +29,7 @@ export class ControlPart implements Part {
 
   fault(): undefined {}
 
-  write(wire: Wire): undefined {
+  write(wire: Wire): void {
     wire.parse({ text: this.text })
     wire.bind({})
     wire.execute({})

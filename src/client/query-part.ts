@@ -1,4 +1,5 @@
 import pg, { type FieldDef, type QueryConfig, type QueryResult } from 'pg'
+import { exemptError } from '../disconnect.js'
 import type { Part } from './parts.js'
 import type { PreparedStatements } from './statements.js'
 import type { CommandCompleteMessage, DataRowMessage, RowDescriptionMessage, Wire } from './wire.js'
@@ -25,6 +26,14 @@ interface Config extends QueryConfig {
   readonly binary?: unknown
 }
 
+/** @throws what the value's own conversion does, or that it gives nothing that can be sent */
+function toParameter(value: unknown): unknown {
+  const parameter = prepareValue(value)
+  if (parameter === null || typeof parameter === 'string' || parameter instanceof Buffer)
+    return parameter
+  throw new TypeError(`Expected a value to become text, bytes or null, got ${typeof parameter}`)
+}
+
 function isTextual(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
 }
@@ -35,7 +44,7 @@ function isTextual(value: unknown): boolean {
  */
 export class QueryPart implements Part {
   readonly text: string
-  readonly #values: unknown[] | undefined
+  #values: unknown[] | undefined
   readonly #types: unknown
   readonly #rowMode: unknown
   readonly #mayPrepare: boolean
@@ -45,7 +54,7 @@ export class QueryPart implements Part {
   /** Where its name is known from, if we have given it. */
   #prepared: PreparedStatements | undefined
   #isDescribed = false
-  /** What went wrong on our side: a value that cannot be sent, a row that cannot be parsed. */
+  /** A row that cannot be parsed. */
   error: Error | undefined
   /** The server has executed it. */
   isComplete = false
@@ -87,8 +96,8 @@ export class QueryPart implements Part {
     if (!isTextual(text) || !isTextual(name)) {
       return new TypeError('The text and the name of a query must be strings')
     }
-    if (this.#values && !Array.isArray(this.#values))
-      return new Error('Query values must be an array')
+    const unsendable = this.#convertValues()
+    if (unsendable !== undefined) return unsendable
     if (!name || !text) return undefined
     const first = siblings.find(part => part.name === name && part.text)
     const previous =
@@ -99,29 +108,17 @@ export class QueryPart implements Part {
     return new Error(`Prepared statements must be unique: '${name}' has another text already`)
   }
 
-  write(wire: Wire, statements: PreparedStatements | undefined): Error | undefined {
+  write(wire: Wire, statements: PreparedStatements | undefined): void {
     if (statements !== undefined && this.#mayPrepare) {
       this.#name = statements.assign(this.text, wire)
       if (this.#name !== undefined) this.#prepared = statements
     }
     this.#writeParse(wire)
-    try {
-      wire.bind({
-        statement: this.#name,
-        values: this.#values,
-        binary: this.#isBinary,
-        valueMapper: prepareValue
-      })
-    } catch (error) {
-      wire.close({ type: 'S', name: this.#name ?? '' })
-      this.error = error instanceof Error ? error : new Error(String(error))
-      return this.error
-    }
+    wire.bind({ statement: this.#name, values: this.#values, binary: this.#isBinary })
     const known = this.#isBinary ? undefined : this.#prepared?.fieldsOf(this.#name)
     if (known === undefined) wire.describe({ type: 'P' })
     else this.#describe(known)
     wire.execute({})
-    return undefined
   }
 
   onRowDescription({ fields }: RowDescriptionMessage): void {
@@ -149,6 +146,20 @@ export class QueryPart implements Part {
 
   onCopyIn(wire: Wire): void {
     wire.sendCopyFail('No source stream defined')
+  }
+
+  /** Before anything is written: half of an exchange, without its COMMIT, could not be taken back. */
+  #convertValues(): Error | undefined {
+    if (!this.#values) return undefined
+    if (!Array.isArray(this.#values)) return new Error('Query values must be an array')
+    try {
+      this.#values = this.#values.map(toParameter)
+      return undefined
+    } catch (error) {
+      const fault = error instanceof Error ? error : new Error(String(error))
+      exemptError(fault)
+      return fault
+    }
   }
 
   #describe(fields: readonly FieldDef[]): void {

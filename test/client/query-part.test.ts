@@ -115,3 +115,9 @@ t.test('a value that cannot be sent is its error, and leaves the session as it w
     t.match(await run('select $1::json x', [{ a: i }]), { rows: [{ x: { a: i } }] })
   }
 })
+
+t.test('a value whose text is none is refused', async t => {
+  const { run } = await openPreparing(t)
+  const values = [{ toPostgres: () => ({ toJSON: () => undefined }) }]
+  await t.rejects(run('select $1::text', values), { message: /^Expected a value to become text/ })
+})
