@@ -143,7 +143,10 @@ export class Holding {
 
   async #checkout(use: Use): Promise<Lease<Client> | undefined> {
     const { host, isEnded, stop } = this.#parts
+    // Begun anew behind one that was called off, by somebody who was served at once.
+    if (this.#lease !== undefined) return this.#lease
     if (this.#checkingOut === undefined || this.#checkingOut.isCalledOff) {
+      this.#checkingOut = undefined
       const lease = this.#start(use)
       if (lease !== undefined) return lease
     }
@@ -155,7 +158,8 @@ export class Holding {
       else this.#taken(lease)
     } catch (error) {
       const reason = stop.reasonFor(error, use.signals)
-      if (!reason || this.#entering === 1) this.drop()
+      const isLast = !reason || this.#entering === 1
+      if (isLast && this.#lease === undefined) this.drop()
       if (reason) throw reason.thrown
       throw new Failure(error, host.judge(error, 'connect', undefined), 'connect')
     }

@@ -258,3 +258,25 @@ t.test('no statement overtakes one that was started before it, however little be
     }
   }
 })
+
+for (const followers of [1, 2]) {
+  t.test(
+    `who leaves while a client is being verified costs ${followers} behind it no client`,
+    async t => {
+      const { engine } = openEngine(t, postgres.url, { pool_size: 4, pool_pre_ping_window: 0 })
+      const taken = await Promise.all([1, 2, 3, 4].map(() => engine.connect()))
+      for (const connection of taken) connection.release()
+      await until(() => engine.status().idle === 4)
+      const db = requestOf(engine)
+      const leaving = new AbortController()
+      const left = db.query({ text: 'select pg_backend_pid()', signal: leaving.signal })
+      const settled = t.rejects(left, { message: 'left' })
+      leaving.abort(new Error('left'))
+      const behind = Array.from({ length: followers }, () => db.query('select 1'))
+      await Promise.all([settled, ...behind])
+      db.end()
+      await until(() => engine.status().checkedOut === 0)
+      t.equal(engine.status().idle, 4)
+    }
+  )
+}
