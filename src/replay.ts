@@ -16,6 +16,7 @@ export class ReplayBudget {
   readonly #burst: number
   /** In successes: whole numbers add up. */
   #earned: number
+  readonly #paidFor = new WeakSet<object>()
   /** Replays made since the start. */
   replays = 0
 
@@ -29,10 +30,13 @@ export class ReplayBudget {
     if (this.#earned < this.#burst) this.#earned += 1
   }
 
-  /** Whether one more replay may be made now. */
-  take(): boolean {
-    if (this.#earned < SUCCESSES) return false
-    this.#earned -= SUCCESSES
+  /** Whether one more replay may be made now. What was lost with one client, with many on it or few, counts once. */
+  take(client?: object): boolean {
+    if (client === undefined || !this.#paidFor.has(client)) {
+      if (this.#earned < SUCCESSES) return false
+      this.#earned -= SUCCESSES
+      if (client !== undefined) this.#paidFor.add(client)
+    }
     this.replays += 1
     return true
   }
@@ -72,7 +76,7 @@ export class Replay {
     const isFirst = attempt.carried?.isBegun === false
     const isAlone = !session.isPendingRollback && job.isRepeatable
     if (!isFirst && !isAlone) return false
-    if (!budget.take()) return false
+    if (!budget.take(attempt.client)) return false
     session.isPendingRollback = false
     onReplay(job.text, failure.error)
     return true

@@ -68,8 +68,8 @@ interface Read {
   readonly values: unknown[] | undefined
   readonly resolve: (result: QueryResult) => void
   readonly reject: (error: unknown) => void
-  /** Also under way elsewhere: what fails then is not decisive. */
-  isElsewhere: boolean
+  /** Where it is also under way: what fails here is not decisive then. */
+  elsewhere: Connection | undefined
 }
 
 /** The reads that wait for one client's answers. */
@@ -100,18 +100,20 @@ class Lane {
 
   run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      const read: Read = { config, values, resolve, reject, isElsewhere: false }
+      const read: Read = { config, values, resolve, reject, elsewhere: undefined }
       this.#reads.add(read)
       if (this.#reads.size > 1) this.#watch()
       this.#connection.query(config, values).then(
         result => {
           this.#leave(read)
+          // If it still waits for a client there, nobody needs that any more.
+          read.elsewhere?.end()
           resolve(result)
         },
         error => {
           this.#leave(read)
-          if (!read.isElsewhere) reject(error)
-          read.isElsewhere = false
+          if (read.elsewhere === undefined) reject(error)
+          read.elsewhere = undefined
         }
       )
     })
@@ -136,7 +138,7 @@ class Lane {
   /** The server's first answer counts. That there was no client for it does only when no answer is to come any more. */
   #runElsewhere(read: Read): void {
     const connection = this.#parts.open()
-    read.isElsewhere = true
+    read.elsewhere = connection
     connection.query(read.config, read.values).then(
       result => {
         connection.end()
@@ -144,8 +146,8 @@ class Lane {
       },
       error => {
         connection.end()
-        if (!read.isElsewhere || !(error instanceof EngineError)) read.reject(error)
-        read.isElsewhere = false
+        if (read.elsewhere === undefined || !(error instanceof EngineError)) read.reject(error)
+        read.elsewhere = undefined
       }
     )
   }

@@ -153,3 +153,28 @@ t.test('a client lost under them costs nobody its answer', async t => {
   t.ok(counts.every(n => n > 0))
   t.equal(engine.status().checkedOut, 0)
 })
+
+t.test('however many are lost with one client, all are run again', async t => {
+  const { engine } = openEngine(t, postgres.url, { pool_size: 1, max_overflow: 0 })
+  await engine.query(text, [1])
+  const locker = new pg.Client(postgres.url)
+  await locker.connect()
+  t.teardown(() => locker.end())
+  const { rows } = await locker.query('select pg_backend_pid() pid')
+  await locker.query('begin; lock table others in access exclusive mode')
+  const clock = new FakeClock()
+  const shared = new SharedReads({ open: () => requestOf(engine), clock })
+  const reads = Array.from({ length: 12 }, () =>
+    shared.run({ text: 'select id from others' }, undefined)
+  )
+  await postgres.untilBackends({ where: "wait_event_type = 'Lock'" })
+  await postgres.admin(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where wait_event_type = 'Lock' and pid <> ${rows[0].pid}`
+  )
+  await locker.query('rollback')
+  t.match(
+    (await Promise.allSettled(reads)).map(({ status }) => status),
+    Array.from({ length: 12 }, () => 'fulfilled')
+  )
+})
