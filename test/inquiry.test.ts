@@ -232,7 +232,7 @@ t.test('a value that cannot be sent has nothing committed', async t => {
     RangeError
   )
   t.strictSame(await ids(), [])
-  t.match(db, { inTransaction: false, invalidated: false, outcome: 'rolled_back' })
+  t.match(db, { inTransaction: false, invalidated: false, outcome: 'none' })
   t.match(await db.query(insert(4)), { rows: [{ id: 4 }] })
 })
 

@@ -99,14 +99,17 @@ t.test('a text that ends the transaction and then fails is caught as well', asyn
   db.end()
 })
 
-t.test('a text of several statements that stays inside is as good as any', async t => {
-  const { engine } = openEngine(t, postgres.url)
-  await engine.transaction(async tx => {
-    await tx.query('insert into notes values (1); insert into notes values (2)')
-    await tx.query("do $$ begin insert into notes values (3); end $$; select ';commit;'")
-  })
-  t.same(await notes(), [1, 2, 3])
-})
+t.test(
+  'a text of several statements that begins and ends no transaction runs inside one',
+  async t => {
+    const { engine } = openEngine(t, postgres.url)
+    await engine.transaction(async tx => {
+      await tx.query('insert into notes values (1); insert into notes values (2)')
+      await tx.query("do $$ begin insert into notes values (3); end $$; select ';commit;'")
+    })
+    t.same(await notes(), [1, 2, 3])
+  }
+)
 
 t.test('a PREPARE TRANSACTION that was answered ROLLBACK prepared nothing', async t => {
   const { engine } = openEngine(t, postgres.url)

@@ -1,4 +1,4 @@
-import { CancelError, classify } from '../disconnect.js'
+import { Answers } from './answers.js'
 import { sendCancel } from './cancel.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
@@ -26,6 +26,7 @@ export class Client {
   readonly #options: ClientOptions
   readonly #outbox: Outbox
   readonly #interrupter: Interrupter
+  readonly #answers: Answers
   readonly #onFailed = (error: unknown): void => this.#lose(error)
   readonly #closed: Promise<void>
   /** What it has prepared by itself; none where `statement_cache_size` is 0. */
@@ -41,8 +42,6 @@ export class Client {
   #isClosing = false
   #isUsed = false
   #isInOtherHands = false
-  /** Rejects what was answered with an error; due when the server is ready again. */
-  #pendingFailure: (() => void) | undefined
 
   /** `raw` is not connected yet, so that nothing it says is missed. */
   constructor(raw: SessionClient, options: ClientOptions) {
@@ -58,6 +57,11 @@ export class Client {
         pingWithin(timeout, options.clock, ping => this.#outbox.sendAhead(ping), this.#onFailed),
       isLost: () => this.#lost !== undefined,
       onFailed: this.#onFailed
+    })
+    this.#answers = new Answers({
+      lost: () => this.#lost,
+      lose: this.#onFailed,
+      sendNext: () => this.#outbox.sendNext()
     })
     this.statements = options.statements && new PreparedStatements(options.statements)
     this.#heardAt = options.clock.now()
@@ -138,22 +142,10 @@ export class Client {
     onAnswered?: (error?: Error) => void,
     send: (query: Runnable) => void = query => this.#send(query)
   ): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        if (query.isSubmitted && this.#lost === undefined) onAnswered?.(error)
-        reject(error)
-      }
-      query.callback = (error, result) => {
-        if (error) {
-          this.#onFailure(query, error, fail)
-          return
-        }
-        onAnswered?.()
-        resolve(result as Result)
-      }
-      this.#isUsed = true
-      send(query)
-    })
+    const answer = this.#answers.of<Result>(query, onAnswered)
+    this.#isUsed = true
+    send(query)
+    return answer
   }
 
   /** As {@link run}, before all that waits: for whoever is told in `onAnswered` that a transaction is left to be ended. */
@@ -257,7 +249,7 @@ export class Client {
 
   #onReady(): void {
     this.#heardAt = this.#options.clock.now()
-    this.#settleFailure()
+    this.#answers.settleFailure()
     if (this.role.isBeingSet && this.isReady) this.role.isBeingSet = this.isInTransaction
     this.#outbox.sendNext()
     this.#interrupter.answered()
@@ -268,31 +260,9 @@ export class Client {
     if (change !== undefined) this.#options.onRole(change)
   }
 
-  #onFailure(query: Runnable, error: Error, reject: (error: Error) => void): void {
-    if (!query.isSubmitted) {
-      reject(error)
-      // No ReadyForQuery will come for what was not sent, and `pg` is ready only after this turn.
-      process.nextTick(() => this.#outbox.sendNext())
-      return
-    }
-    if (this.#lost !== undefined || classify(error, 'statement').failure === 'disconnect') {
-      this.#lose(error)
-      // `pg` says no more than that the socket is closed.
-      reject(this.#lost instanceof CancelError ? this.#lost : error)
-      return
-    }
-    this.#pendingFailure = () => reject(error)
-  }
-
-  #settleFailure(): void {
-    const settle = this.#pendingFailure
-    this.#pendingFailure = undefined
-    settle?.()
-  }
-
   /** The session is gone, or must be treated as gone: nothing more can be read from it. */
   #lose(error: unknown): void {
-    this.#settleFailure()
+    this.#answers.settleFailure()
     if (this.#lost !== undefined) return
     this.#lost = error
     this.#destroy(error)
