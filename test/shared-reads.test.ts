@@ -87,25 +87,26 @@ t.test('no more than so many are together', async t => {
 
 t.test('a read behind one that waits for a lock is run elsewhere', async t => {
   const { engine } = openEngine(t, postgres.url, { pool_size: 5 })
-  await engine.transaction(async tx => {
+  const { blocked } = await engine.transaction(async tx => {
     await tx.query('lock table others in access exclusive mode')
     const blocked = engine.query('select id from others')
     // What this transaction waits for, stands behind what waits for this transaction.
-    const behind = await engine.query(text, [1])
-    t.match(behind.rows, [{ id: 1 }])
-    void blocked.then(() => t.pass('and goes on when the lock is free'))
+    t.match((await engine.query(text, [1])).rows, [{ id: 1 }])
+    return { blocked }
   })
+  t.same((await blocked).rows, [], 'it goes on when the lock is free')
   await until(() => engine.status().checkedOut === 0)
 })
 
 t.test('elsewhere, too, an error is the caller’s', async t => {
   const { engine } = openEngine(t, postgres.url, { pool_size: 5 })
-  await engine.transaction(async tx => {
+  const { blocked } = await engine.transaction(async tx => {
     await tx.query('lock table others in access exclusive mode')
     const blocked = engine.query('select id from others')
     await t.rejects(engine.query('select 1/(id - id) from notes'), { code: '22012' })
-    void blocked.then(() => t.pass('and the first one goes on'))
+    return { blocked }
   })
+  t.same((await blocked).rows, [])
   await until(() => engine.status().checkedOut === 0)
 })
 
