@@ -4,20 +4,16 @@ import { pgUrlFault } from './client/config.js'
 import { Engine } from './engine.js'
 import { type DbPluginOptions, pluginOptionFaults } from './plugin-options.js'
 import { Registry } from './registry.js'
+import { keepHeaders, onError, onRequest, onSend, onSendProblem } from './reply-hooks.js'
 import {
-  keepHeaders,
   kFailure,
   kHeaders,
   kReply,
   kScope,
   kStartedAt,
   kThrown,
-  onError,
-  onRequest,
-  onSend,
-  onSendProblem,
   scopeOf
-} from './reply-hooks.js'
+} from './request-state.js'
 import { routeConfigFaults } from './route-config.js'
 import { invalidOptions, readSettings } from './settings.js'
 import './augment.js'
