@@ -83,6 +83,7 @@ const FLOORS: Record<string, number> = {
   'client/': 1,
   // 0: words
   'disconnect.ts': 0,
+  'session-errors.ts': 0,
   'options.ts': 0,
   'settings.ts': 0,
   'env.ts': 0,
@@ -118,7 +119,7 @@ const PACKAGES: Record<string, { who: string; allows(file: string, typeOnly: boo
     }
   }
 
-const MAX_LINES = 300
+const MAX_LINES = 280
 const WITHOUT_TEST = new Set(['index.ts', 'augment.ts'])
 
 interface Import {

@@ -4,13 +4,8 @@ import path from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
-import {
-  classify,
-  errorCode,
-  isDriverError,
-  type Phase,
-  PingTimeoutError
-} from '../src/disconnect.js'
+import { classify, errorCode, isDriverError, type Phase } from '../src/disconnect.js'
+import { PingTimeoutError } from '../src/session-errors.js'
 
 const IN_SESSION: Phase[] = ['statement', 'idle', 'checkout', 'reset']
 const LOST = 'Connection terminated unexpectedly'

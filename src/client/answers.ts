@@ -1,4 +1,5 @@
-import { CancelError, classify } from '../disconnect.js'
+import { classify } from '../disconnect.js'
+import { CancelError } from '../session-errors.js'
 import type { Runnable } from './outbox.js'
 
 /** What the settling of answers needs of the session. */

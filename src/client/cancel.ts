@@ -1,6 +1,6 @@
 import pg, { type Connection } from 'pg'
 import type { Clock } from '../clock.js'
-import { CancelError } from '../disconnect.js'
+import { CancelError } from '../session-errors.js'
 import type { SessionClient } from './config.js'
 
 /** What `pg.Connection` has and its types leave out; a test holds it against the installed `pg`. */

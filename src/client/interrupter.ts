@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { CancelError } from '../disconnect.js'
+import { CancelError } from '../session-errors.js'
 import type { Outbox, Submission } from './outbox.js'
 
 /** How long it may take until a session whose statement is cancelled is fit again: to replace it takes less. */

@@ -1,6 +1,6 @@
 import type { Connection, Submittable } from 'pg'
 import type { Clock } from '../clock.js'
-import { PingTimeoutError } from '../disconnect.js'
+import { PingTimeoutError } from '../session-errors.js'
 
 /**
  * A bare Sync: 5 bytes out, ReadyForQuery back. No parse, no snapshot, no transaction, and the transaction status

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
-import { exemptError, PingTimeoutError, type Verdict } from '../disconnect.js'
+import { exemptError, type Verdict } from '../disconnect.js'
 import { EngineClosedError } from '../errors.js'
+import { PingTimeoutError } from '../session-errors.js'
 import { type Checkout, MAX_TRIES, type Verification } from './checkout.js'
 import type { PoolClient, PoolCounters, PoolHooks, PoolOptions } from './contract.js'
 import type { Inventory } from './inventory.js'

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.js'
-import { SilenceError } from '../disconnect.js'
 import { loopTurn } from '../loop-time.js'
+import { SilenceError } from '../session-errors.js'
 
 /** What the watch sees of a client. */
 export interface WatchedClient {

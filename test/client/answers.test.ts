@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Answers } from '../../src/client/answers.js'
 import type { Runnable } from '../../src/client/outbox.js'
-import { CancelError } from '../../src/disconnect.js'
+import { CancelError } from '../../src/session-errors.js'
 
 /** The answers of a session that the test can lose, and what happened to it. */
 function open() {

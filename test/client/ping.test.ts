@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Ping } from '../../src/client/ping.js'
-import { PingTimeoutError } from '../../src/disconnect.js'
+import { PingTimeoutError } from '../../src/session-errors.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { openClient, pidOf, run } from '../fixtures/open-client.js'
 import { startPostgres } from '../fixtures/postgres.js'

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { SilenceError } from '../../src/disconnect.js'
 import { loopTurn } from '../../src/loop-time.js'
 import {
   type Finding,
@@ -7,6 +6,7 @@ import {
   type SilentClient,
   type WatchedClient
 } from '../../src/pool/half-open.js'
+import { SilenceError } from '../../src/session-errors.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
 class FakeClient implements WatchedClient {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { PingTimeoutError } from '../../src/disconnect.js'
 import { PoolTimeoutError } from '../../src/errors.js'
+import { PingTimeoutError } from '../../src/session-errors.js'
 import { adminShutdown, loginRefused, refused, tooManyClients } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, fillIdle, start, startMany } from '../fixtures/fake-pool.js'

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { PingTimeoutError } from '../../src/disconnect.js'
 import { Verification } from '../../src/pool/checkout.js'
+import { PingTimeoutError } from '../../src/session-errors.js'
 import { adminShutdown, idleSessionTimeout, refused } from '../fixtures/fake-client.js'
 import { settle } from '../fixtures/fake-clock.js'
 import { assertFullCapacity, buildPool, fillIdle, start, takeMany } from '../fixtures/fake-pool.js'

@@ -1,6 +1,6 @@
-import { PingTimeoutError } from '../../src/disconnect.js'
 import { EngineClosedError } from '../../src/errors.js'
 import type { CloseReason } from '../../src/events.js'
+import { PingTimeoutError } from '../../src/session-errors.js'
 import { type Booking, TRIES } from './booking.js'
 import type { Books } from './books.js'
 import type { SimulatedClient } from './client.js'

@@ -1,4 +1,5 @@
-import { type Failure, PingTimeoutError, type Scope, type Verdict } from '../../src/disconnect.js'
+import type { Failure, Scope, Verdict } from '../../src/disconnect.js'
+import { PingTimeoutError } from '../../src/session-errors.js'
 import { type FaultRates, NO_FAULTS } from './options.js'
 import { draw } from './random.js'
 

@@ -1,4 +1,4 @@
-import { PingTimeoutError } from '../../src/disconnect.js'
+import { PingTimeoutError } from '../../src/session-errors.js'
 import type { Books } from './books.js'
 import type { ClientServer, SimulatedClient } from './client.js'
 import { notePingOfClosed } from './closing.js'
