@@ -185,7 +185,10 @@ t.test('X09: killed after its last statement, a client is dropped in silence', a
   const { engine } = openEngine(t, postgres.url, ONE)
   const db = requestOf(engine)
   const pid = await servedBy(db)
+  const ended = new Promise<void>(resolve => db.held?.once('end', resolve))
   await postgres.terminateBackends({ pids: [pid] })
+  // The server has closed its socket; whether ours has heard of it is another matter.
+  await ended
   db.release()
   t.not(await servedBy(db), pid)
   db.end()
