@@ -1,13 +1,17 @@
 import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
-import type { Exchange } from './client/exchange.js'
+import type { Exchange, ExchangeOptions } from './client/exchange.js'
 import { ControlPart, type Part } from './client/parts.js'
 import { QueryPart } from './client/query-part.js'
+import type { PreparedStatements } from './client/statements.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { Probe } from './session-host.js'
 
-/** One try to run a job. */
-export class Attempt {
+/**
+ * One try to run a job. Whatever of it hangs together is made by constructors: V8 may take object literals of a busy path
+ * for long-lived, and a garbage collection would then keep, with each, all that a request has used.
+ */
+export class Attempt implements ExchangeOptions {
   client: Client | undefined
   exchange: Exchange | undefined
   parts: readonly Part[] = []
@@ -24,6 +28,10 @@ export class Attempt {
   isSplit = false
   /** What ends that, where it is left open by the answer. */
   ending: Promise<void> | undefined
+  /** How its exchange is sent. */
+  refusal: (() => Error | undefined) | undefined
+  isPipelined = false
+  statements: PreparedStatements | undefined
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
 

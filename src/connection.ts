@@ -32,27 +32,12 @@ export class Connection implements SessionQueryable, AsyncDisposable {
     this.#host = host
     this.#parts = parts
     this.#account = ledger.open()
-    this.#session = new Session(host, ledger, this.#account, deadline)
-    this.#delivery = new Delivery({
-      session: this.#session,
-      account: this.#account,
-      budget: host.budget,
-      doubt: () => host.doubt(),
-      onReplay: (text, error) => host.onReplay(text, error)
-    })
-    this.#runner = new StatementRunner({
-      session: this.#session,
-      delivery: this.#delivery,
-      recorder,
-      meter: host.meter,
-      isReadOnly
-    })
-    this.#transactions = new Transactions(host, {
-      session: this.#session,
-      delivery: this.#delivery,
-      runner: this.#runner,
-      isReadOnly
-    })
+    const session = new Session(host, ledger, this.#account, deadline)
+    const delivery = new Delivery(host, session, this.#account)
+    this.#session = session
+    this.#delivery = delivery
+    this.#runner = new StatementRunner(session, delivery, isReadOnly, host.meter, recorder)
+    this.#transactions = new Transactions(host, session, delivery, this.#runner, isReadOnly)
   }
 
   /** What is known of the effects of the request so far. */

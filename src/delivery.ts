@@ -20,12 +20,10 @@ import type { Probe, Use } from './session-host.js'
 import { statementKind } from './statement-kind.js'
 import { beginning } from './statement-timeout.js'
 
-export interface DeliveryParts {
-  readonly session: Session
-  readonly account: Account
+export interface DeliveryHost {
   readonly budget: ReplayBudget
   /** None where `resolve_doubt` is off, or the server does not let us ask. */
-  readonly doubt: () => Doubt | undefined
+  doubt(): Doubt | undefined
   onReplay(text: string, error: unknown): void
 }
 
@@ -36,7 +34,9 @@ const MAX_REPLAYS = 2
  * lost is asked about, and what is known not to have happened is done again.
  */
 export class Delivery {
-  readonly #parts: DeliveryParts
+  readonly #host: DeliveryHost
+  readonly #session: Session
+  readonly #account: Account
   readonly #inquiry: Inquiry
   readonly #replay: Replay
   readonly #dispatch: Dispatch
@@ -44,22 +44,18 @@ export class Delivery {
   #running = 0
   transaction: OpenTransaction | undefined
 
-  constructor(parts: DeliveryParts) {
-    const { account, doubt, session } = parts
-    this.#parts = parts
-    this.#inquiry = new Inquiry(account, doubt, () => session.stop.deadline)
-    this.#replay = new Replay(parts)
-    this.#dispatch = new Dispatch({
-      account,
-      inquiry: this.#inquiry,
-      replay: this.#replay,
-      timeLeft: () => parts.session.stop.timeLeft
-    })
+  constructor(host: DeliveryHost, session: Session, account: Account) {
+    this.#host = host
+    this.#session = session
+    this.#account = account
+    this.#inquiry = new Inquiry(account, host, session.stop)
+    this.#replay = new Replay(host, session, account)
+    this.#dispatch = new Dispatch(account, this.#inquiry, this.#replay, session.stop)
   }
 
   /** @throws the error as the application is to see it */
   deliver<Result>(job: Job<Result>): Promise<Result> {
-    const started = this.#parts.account.start()
+    const started = this.#account.start()
     const { transaction } = this
     if (transaction === undefined) return this.#deliver(job, started, undefined)
     return transaction.inTurn(carried => this.#deliver(job, started, carried))
@@ -74,12 +70,13 @@ export class Delivery {
     const { isInTransaction } = client
     // A COMMIT in it would not be seen.
     const isUndone = isInTransaction && kind?.control === undefined && kind?.several === false
-    this.#parts.account.written(isUndone ? 'change' : 'untracked', isInTransaction)
+    this.#account.written(isUndone ? 'change' : 'untracked', isInTransaction)
   }
 
   /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
   deliverScript(text: string, signals: readonly AbortSignal[] | undefined): Promise<QueryResult> {
-    const { account, session } = this.#parts
+    const account = this.#account
+    const session = this.#session
     const { transaction } = this
     const started = account.start()
     const refusal = () => {
@@ -106,7 +103,8 @@ export class Delivery {
     started: number,
     carried: OpenTransaction | undefined
   ): Promise<Result> {
-    const { budget, session } = this.#parts
+    const { budget } = this.#host
+    const session = this.#session
     const isBehind = this.#running > 0
     this.#running += 1
     const use: Use = {
@@ -160,9 +158,9 @@ export class Delivery {
   }
 
   async #beginAlone(client: Client, carried: OpenTransaction | undefined): Promise<void> {
-    this.#parts.session.assertNothingPending()
+    this.#session.assertNothingPending()
     if (carried === undefined) return
-    const parts = beginning(carried.begin, this.#parts.session.stop.timeLeft)
+    const parts = beginning(carried.begin, this.#session.stop.timeLeft)
     const begin = new Exchange(parts, () => {})
     await client.run(begin, () => carried.answered(client.isInTransaction))
   }

@@ -12,20 +12,24 @@ import type { Job } from './job.js'
 import type { Replay } from './replay.js'
 import { beginning, unlimited } from './statement-timeout.js'
 
-export interface DispatchParts {
-  readonly account: Account
-  readonly inquiry: Inquiry
-  readonly replay: Replay
-  /** Milliseconds until the request's time is up, if it is limited. */
-  timeLeft(): number | undefined
-}
-
 /** Writes one try of a job to a client, with what is to ride with it, and enters in the account what becomes of it. */
 export class Dispatch {
-  readonly #parts: DispatchParts
+  readonly #account: Account
+  readonly #inquiry: Inquiry
+  readonly #replay: Replay
+  readonly #stop: { readonly timeLeft: number | undefined }
 
-  constructor(parts: DispatchParts) {
-    this.#parts = parts
+  /** `stop` knows how many milliseconds the request has left, if it is limited. */
+  constructor(
+    account: Account,
+    inquiry: Inquiry,
+    replay: Replay,
+    stop: { readonly timeLeft: number | undefined }
+  ) {
+    this.#account = account
+    this.#inquiry = inquiry
+    this.#replay = replay
+    this.#stop = stop
   }
 
   /** Outside of a transaction, what could not be executed as it was prepared is sent again as it is. */
@@ -48,7 +52,7 @@ export class Dispatch {
         }
         throw error
       } finally {
-        this.#parts.inquiry.learn(client, job, attempt)
+        this.#inquiry.learn(client, job, attempt)
       }
     }
   }
@@ -59,7 +63,8 @@ export class Dispatch {
     attempt: Attempt,
     statements: PreparedStatements | undefined
   ): Promise<void> {
-    const { account, replay } = this.#parts
+    const account = this.#account
+    const replay = this.#replay
     const { carried, probe } = attempt
     attempt.client = client
     attempt.ending = undefined
@@ -85,8 +90,10 @@ export class Dispatch {
     // A cancel request names a session: what may be cancelled by itself has nothing beside it.
     const isCancellable = job.signals !== undefined && job.signals.length > 0
     const isAlone = carried !== undefined || isBlock || attempt.isSplit || isCancellable
-    const isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
-    const exchange = new Exchange(attempt.parts, onSubmitted, { refusal, isPipelined, statements })
+    attempt.refusal = refusal
+    attempt.isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
+    attempt.statements = statements
+    const exchange = new Exchange(attempt.parts, onSubmitted, attempt)
     exchange.isProbing = probe !== undefined
     attempt.exchange = exchange
     return runCancellable(client, exchange, job.signals, account, error => {
@@ -110,7 +117,7 @@ export class Dispatch {
    * lives, and is committed in this second step, since a client that is found dead in the first has changed nothing.
    */
   async #end(client: Client, attempt: Attempt, isDone: boolean): Promise<void> {
-    const { account } = this.#parts
+    const account = this.#account
     const mayCommit = isDone && !account.isCutOff(attempt.started, 'commit')
     const part = new ControlPart(mayCommit ? 'COMMIT' : 'ROLLBACK')
     const onSubmitted = () => {
@@ -130,11 +137,11 @@ export class Dispatch {
     job: Job<Result>,
     { carried, isBlock, isSplit }: Attempt
   ): Part[] {
-    const timeLeft = this.#parts.timeLeft()
+    const timeLeft = this.#stop.timeLeft
     const parts = job.parts()
     if (carried) parts.unshift(...beginning(carried.begin, timeLeft))
     const isInTransaction = carried !== undefined || client.isInTransaction
-    if (this.#parts.inquiry.isNeeded(client, job, isInTransaction))
+    if (this.#inquiry.isNeeded(client, job, isInTransaction))
       parts.push(new EvidencePart(client.server))
     const begin = isSplit ? 'BEGIN' : job.block
     if (begin !== undefined && (isSplit || isBlock)) {

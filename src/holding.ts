@@ -7,10 +7,9 @@ import { SharedCheckout } from './shared-checkout.js'
 import type { StopSign } from './stop-sign.js'
 
 /** What a holding needs of the session it belongs to. */
-export interface HoldingParts {
-  readonly host: SessionHost
+export interface Holder {
   readonly stop: StopSign
-  readonly isEnded: () => boolean
+  readonly isEnded: boolean
   onTaken(): void
   /** Nothing is held any more, nor waited for. */
   onDropped(): void
@@ -23,7 +22,8 @@ export interface HoldingParts {
  * while something runs on it.
  */
 export class Holding {
-  readonly #parts: HoldingParts
+  readonly #host: SessionHost
+  readonly #session: Holder
   #lease: Lease<Client> | undefined
   #checkingOut: SharedCheckout<Client> | undefined
   /** Uses that are not over, and those among them that wait for a client. */
@@ -33,8 +33,9 @@ export class Holding {
   #isReturning = false
   #stopLeakWatch: (() => void) | undefined
 
-  constructor(parts: HoldingParts) {
-    this.#parts = parts
+  constructor(host: SessionHost, session: Holder) {
+    this.#host = host
+    this.#session = session
   }
 
   get lease(): Lease<Client> | undefined {
@@ -58,7 +59,7 @@ export class Holding {
   /** A use begins, to be ended by {@link leave}; `isLast`: the client is given back as soon as it can be all the same. */
   enter(isLast: boolean): void {
     this.#uses += 1
-    if (!this.#parts.isEnded()) this.#isReturning = isLast
+    if (!this.#session.isEnded) this.#isReturning = isLast
   }
 
   leave(): void {
@@ -121,12 +122,13 @@ export class Holding {
     this.#lease = undefined
     this.#stopLeakWatch?.()
     this.#stopLeakWatch = undefined
-    this.#parts.onDropped()
+    this.#session.onDropped()
   }
 
   #start(use: Use): Lease<Client> | undefined {
-    const { host, isEnded, stop } = this.#parts
-    if (isEnded()) stop.assertNotSet()
+    const host = this.#host
+    const { stop } = this.#session
+    if (this.#session.isEnded) stop.assertNotSet()
     // Not to be begun for somebody who has left already: nobody would give back what came of it.
     throwIfAborted(use.signals)
     this.#stopLeakWatch ??= host.leakWatch.watch()
@@ -137,12 +139,13 @@ export class Holding {
       return undefined
     }
     this.#taken(checkout.lease)
-    if (isEnded()) stop.assertNotSet()
+    if (this.#session.isEnded) stop.assertNotSet()
     return checkout.lease
   }
 
   async #checkout(use: Use): Promise<Lease<Client> | undefined> {
-    const { host, isEnded, stop } = this.#parts
+    const host = this.#host
+    const { stop } = this.#session
     // Begun anew behind one that was called off, by somebody who was served at once.
     if (this.#lease !== undefined) return this.#lease
     if (this.#checkingOut === undefined || this.#checkingOut.isCalledOff) {
@@ -163,13 +166,13 @@ export class Holding {
       if (reason) throw reason.thrown
       throw new Failure(error, host.judge(error, 'connect', undefined), 'connect')
     }
-    if (isEnded()) stop.assertNotSet()
+    if (this.#session.isEnded) stop.assertNotSet()
     return this.#lease
   }
 
   #taken(lease: Lease<Client>): void {
     this.#lease = lease
-    this.#parts.onTaken()
+    this.#session.onTaken()
   }
 
   #returnIfQuiet(): void {
@@ -179,7 +182,7 @@ export class Holding {
     this.#isReturning = false
     const { client } = lease
     if (client.lost !== undefined) {
-      this.#parts.onLost(client)
+      this.#session.onLost(client)
       return
     }
     if (!client.isReady) {
@@ -188,6 +191,6 @@ export class Holding {
       return
     }
     this.drop()
-    this.#parts.host.pool.checkin(lease)
+    this.#host.pool.checkin(lease)
   }
 }

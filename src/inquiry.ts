@@ -5,28 +5,33 @@ import type { Evidence } from './client/evidence.js'
 import type { Doubt } from './doubt.js'
 import { Failure } from './failure.js'
 import type { Job } from './job.js'
-import type { Deadline } from './stop-sign.js'
+
+export interface InquiryHost {
+  /** None where `resolve_doubt` is off, or the server does not let us ask. */
+  doubt(): Doubt | undefined
+}
 
 /** What a connection can ask about the transaction it is in, and what it finds out when the answer to it is lost. */
 export class Inquiry {
   readonly #account: Account
-  readonly #doubt: () => Doubt | undefined
-  readonly #deadline: Deadline
+  readonly #host: InquiryHost
+  readonly #stop: { readonly deadline: number | undefined }
   #known: { client: Client; evidence: Evidence } | undefined
 
-  /**
-   * `doubt` gives none where `resolve_doubt` is off, or the server does not let us ask; `deadline` is when the request
-   * is to be answered, if it is limited.
-   */
-  constructor(account: Account, doubt: () => Doubt | undefined, deadline: Deadline) {
+  /** `stop` knows by when the request is to be answered, if it is limited. */
+  constructor(
+    account: Account,
+    host: InquiryHost,
+    stop: { readonly deadline: number | undefined }
+  ) {
     this.#account = account
-    this.#doubt = doubt
-    this.#deadline = deadline
+    this.#host = host
+    this.#stop = stop
   }
 
   /** Whether the job is to ask for its transaction's id in its own flush. */
   isNeeded<Result>(client: Client, job: Job<Result>, isInTransaction: boolean): boolean {
-    if (this.#doubt() === undefined) return false
+    if (this.#host.doubt() === undefined) return false
     if (!isInTransaction) return job.effect === 'change'
     // COPY takes what comes behind it for data.
     if (this.#about(client) !== undefined || /\bcopy\b/i.test(job.text)) return false
@@ -59,7 +64,7 @@ export class Inquiry {
     // What has asked for an id is not about the transaction of another statement.
     const { client } = attempt
     const evidence = attempt.evidence ? attempt.evidence.read(client.pid) : this.#about(client)
-    const verdict = evidence && (await this.#doubt()?.resolve(evidence, this.#deadline()))
+    const verdict = evidence && (await this.#host.doubt()?.resolve(evidence, this.#stop.deadline))
     if (verdict === undefined || verdict === 'unknown') return false
     account.resolved(verdict)
     return verdict === 'committed'

@@ -45,21 +45,23 @@ export class ReplayBudget {
 /** For pools without a limit. */
 const MAX_COUNTED_CLIENTS = 100
 
-export interface ReplayParts {
-  readonly session: Session
-  readonly account: Account
+export interface ReplayHost {
   readonly budget: ReplayBudget
   onReplay(text: string, error: unknown): void
 }
 
 /** Whether what a connection has tried in vain may be done again, unseen. */
 export class Replay {
-  readonly #parts: ReplayParts
+  readonly #host: ReplayHost
+  readonly #session: Session
+  readonly #account: Account
   /** The client that carries session state of this connection's own, and what made it: it cannot be gone on with on another. */
   #tainted: { client: Client; by: Attempt | undefined } | undefined
 
-  constructor(parts: ReplayParts) {
-    this.#parts = parts
+  constructor(host: ReplayHost, session: Session, account: Account) {
+    this.#host = host
+    this.#session = session
+    this.#account = account
   }
 
   /** The session has state of this connection's own from now on. */
@@ -69,16 +71,17 @@ export class Replay {
 
   /** Takes one from the budget, if it may: only for what is known to have had no effect, where the session had no state of its own. */
   take<Result>(failure: unknown, job: Job<Result>, attempt: Attempt): boolean {
-    const { account, budget, onReplay, session } = this.#parts
+    const account = this.#account
+    const session = this.#session
     if (!(failure instanceof Failure) || !failure.isDisconnect || session.stop.isSet) return false
     if (this.#tainted?.client === attempt.client && this.#tainted?.by !== attempt) return false
     if (account.isInDoubt) return false
     const isFirst = attempt.carried?.isBegun === false
     const isAlone = !session.isPendingRollback && job.isRepeatable
     if (!isFirst && !isAlone) return false
-    if (!budget.take(attempt.client)) return false
+    if (!this.#host.budget.take(attempt.client)) return false
     session.isPendingRollback = false
-    onReplay(job.text, failure.error)
+    this.#host.onReplay(job.text, failure.error)
     return true
   }
 }

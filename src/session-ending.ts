@@ -2,32 +2,37 @@ import { ClientGoneError, ConnectionClosedError, type EngineError } from './erro
 
 export type Why = (cause?: unknown) => EngineError
 
-/** What an ending needs of its session. */
-export interface EndingParts {
+export interface EndingHost {
   /** How long what still runs may go on, in milliseconds. */
   readonly returnTimeout: number
   setTimer(ms: number, fn: () => void): { cancel(): void }
-  readonly hasClient: () => boolean
-  readonly isWaiting: () => boolean
+}
+
+/** What an ending needs of its session. */
+export interface Endable {
+  readonly hasClient: boolean
+  readonly isWaiting: boolean
   /** Nothing more is started, for this reason, and who waits for a client stops waiting. */
-  stop(why: Why): void
+  refuse(why: Why): void
   /** Gives the client back as soon as nothing runs on it. */
   release(): void
   /** Has what runs cancelled. */
   cancel(why: Why): void
   /** Closes the client, whatever runs on it. */
-  giveUp(error: Error): void
+  giveUp(error: unknown): void
 }
 
 /** How a session comes to its end, with its request: letting what runs go on for a while, cancelling it, or going on. */
 export class SessionEnding {
-  readonly #parts: EndingParts
+  readonly #host: EndingHost
+  readonly #session: Endable
   #isEnded = false
   #returnTimer: { cancel(): void } | undefined
   #lingerTimer: { cancel(): void } | undefined
 
-  constructor(parts: EndingParts) {
-    this.#parts = parts
+  constructor(host: EndingHost, session: Endable) {
+    this.#host = host
+    this.#session = session
   }
 
   get isEnded(): boolean {
@@ -42,21 +47,21 @@ export class SessionEnding {
   /** What runs may come to its end, in bounded time; nothing more is started. */
   end(why: Why = connectionClosed): void {
     if (this.#isEnded) return
-    const { giveUp, hasClient, release, returnTimeout, setTimer, stop } = this.#parts
+    const session = this.#session
     this.#isEnded = true
     this.#lingerTimer?.cancel()
-    stop(why)
-    release()
-    if (!hasClient()) return
-    this.#returnTimer = setTimer(returnTimeout, () => {
-      giveUp(new Error('The session was still busy long after its request had ended'))
+    session.refuse(why)
+    session.release()
+    if (!session.hasClient) return
+    this.#returnTimer = this.#host.setTimer(this.#host.returnTimeout, () => {
+      session.giveUp(new Error('The session was still busy long after its request had ended'))
     })
   }
 
   /** As {@link end}, and what runs is cancelled: the HTTP client has left. */
   abort(): void {
     this.end(clientGone)
-    this.#parts.cancel(clientGone)
+    this.#session.cancel(clientGone)
   }
 
   /**
@@ -65,16 +70,16 @@ export class SessionEnding {
    */
   linger(): boolean {
     if (this.#isEnded) return false
-    const { hasClient, isWaiting, giveUp, release, returnTimeout, setTimer } = this.#parts
-    if (isWaiting() && !hasClient()) {
+    const session = this.#session
+    if (session.isWaiting && !session.hasClient) {
       this.abort()
       return false
     }
-    this.#lingerTimer ??= setTimer(returnTimeout, () => {
+    this.#lingerTimer ??= this.#host.setTimer(this.#host.returnTimeout, () => {
       this.end(clientGone)
-      giveUp(new Error('The request went on long after its client had left'))
+      session.giveUp(new Error('The request went on long after its client had left'))
     })
-    release()
+    session.release()
     return true
   }
 

@@ -3,10 +3,10 @@ import type { Account } from './account.js'
 import type { Client } from './client/client.js'
 import { PendingRollbackError } from './errors.js'
 import { Failure, OF_STATEMENT } from './failure.js'
-import { Holding } from './holding.js'
+import { type Holder, Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
 import type { Lease } from './pool/slot.js'
-import { SessionEnding, type Why } from './session-ending.js'
+import { type Endable, SessionEnding, type Why } from './session-ending.js'
 import type { Probe, SessionHost, Use } from './session-host.js'
 import { type Deadline, StopSign } from './stop-sign.js'
 
@@ -14,7 +14,7 @@ import { type Deadline, StopSign } from './stop-sign.js'
  * What a connection does on its client, and what becomes of it: work is refused once the session has been stopped, a
  * failure is judged once and draws its consequences, and what is known of a lost transaction stays until that is rolled back.
  */
-export class Session {
+export class Session implements Endable, Holder {
   readonly #host: SessionHost
   readonly #ledger: Ledger
   readonly #account: Account
@@ -29,35 +29,9 @@ export class Session {
   isPendingRollback = false
 
   constructor(host: SessionHost, ledger: Ledger, account: Account, deadline?: Deadline) {
-    const { now, returnTimeout, setTimer } = host
-    this.stop = new StopSign({ deadline, now, setTimer })
-    this.ending = new SessionEnding({
-      returnTimeout,
-      setTimer,
-      hasClient: () => this.hasClient,
-      isWaiting: () => this.#holding.isWaiting,
-      stop: why => {
-        this.stop.set(why)
-        if (this.#holding.isWaiting) this.#holding.callOff(why())
-      },
-      release: () => this.release(),
-      cancel: why => this.#cancel(why),
-      giveUp: error => this.giveUp(error)
-    })
-    this.#holding = new Holding({
-      host,
-      stop: this.stop,
-      isEnded: () => this.isEnded,
-      onTaken: () => {
-        this.#isInvalidated = false
-        this.stop.watch(why => this.#cancel(why))
-      },
-      onDropped: () => {
-        this.ending.onReturned()
-        this.stop.unwatch()
-      },
-      onLost: client => this.fail(client, client.lost)
-    })
+    this.stop = new StopSign(host, deadline)
+    this.ending = new SessionEnding(host, this)
+    this.#holding = new Holding(host, this)
     this.#host = host
     this.#ledger = ledger
     this.#account = account
@@ -162,8 +136,33 @@ export class Session {
     this.ending.end()
   }
 
+  /** See {@link Endable}. */
+  get isWaiting(): boolean {
+    return this.#holding.isWaiting
+  }
+
+  refuse(why: Why): void {
+    this.stop.set(why)
+    if (this.isWaiting) this.#holding.callOff(why())
+  }
+
+  /** See {@link Holder}. */
+  onTaken(): void {
+    this.#isInvalidated = false
+    this.stop.watch(why => this.cancel(why))
+  }
+
+  onDropped(): void {
+    this.ending.onReturned()
+    this.stop.unwatch()
+  }
+
+  onLost(client: Client): void {
+    this.fail(client, client.lost)
+  }
+
   /** Has what runs cancelled, but for a COMMIT, and refuses what waits behind it. */
-  #cancel(why: Why): void {
+  cancel(why: Why): void {
     this.stop.set(why)
     const { client } = this
     if (client && !this.#account.isCommitting && !client.mayBeCommitting) client.interrupt(why())

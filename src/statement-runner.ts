@@ -13,37 +13,44 @@ import { submitTo, textOf } from './submittable.js'
 import { within } from './time-limit.js'
 import type { TransactionHost } from './transaction.js'
 
-export interface StatementRunnerParts {
-  readonly session: Session
-  readonly delivery: Delivery
-  readonly recorder: QueryRecorder | undefined
-  readonly meter: StatementMeter | undefined
-  /** Every statement outside of a transaction is run READ ONLY: `config.db.readOnly`. */
-  readonly isReadOnly: boolean
-}
-
 /**
  * Runs a connection's statements by the rules of its transactions: what was lost must be rolled back before
  * anything else runs, while `transaction(fn)` is open nobody but it begins or ends one, and what promises to be
  * read-only is kept so by the server.
  */
 export class StatementRunner implements TransactionHost {
-  readonly #parts: StatementRunnerParts
+  readonly #session: Session
+  readonly #delivery: Delivery
+  readonly #isReadOnly: boolean
+  readonly #meter: StatementMeter | undefined
+  readonly #recorder: QueryRecorder | undefined
   /** The application's own BEGIN said so: there a refusal of a write says nothing about the server. */
   #isReadOnlyByHand = false
   /** The route's transaction is being ended, or was: a statement behind that would be committed by itself. */
   isRouteOver = false
 
-  constructor(parts: StatementRunnerParts) {
-    this.#parts = parts
+  /** `isReadOnly`: every statement outside of a transaction is run READ ONLY, as `config.db.readOnly` asks. */
+  constructor(
+    session: Session,
+    delivery: Delivery,
+    isReadOnly: boolean,
+    meter: StatementMeter | undefined,
+    recorder: QueryRecorder | undefined
+  ) {
+    this.#session = session
+    this.#delivery = delivery
+    this.#isReadOnly = isReadOnly
+    this.#meter = meter
+    this.#recorder = recorder
   }
 
   get isLost(): boolean {
-    return this.#parts.session.isPendingRollback
+    return this.#session.isPendingRollback
   }
 
   statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
-    const { meter, recorder } = this.#parts
+    const meter = this.#meter
+    const recorder = this.#recorder
     if (meter === undefined && recorder === undefined) return this.#run(config, values)
     const run = () => this.#run(config, values)
     const measured = meter ? () => meter.measure(config.text, run) : run
@@ -52,7 +59,8 @@ export class StatementRunner implements TransactionHost {
 
   submit<Query extends Submittable>(submittable: Query): Query {
     this.assertUsable()
-    const { delivery, session } = this.#parts
+    const delivery = this.#delivery
+    const session = this.#session
     session.assertNothingPending()
     const kind = statementKind(textOf(submittable) ?? '')
     if (delivery.transaction && (kind.control !== undefined || kind.several))
@@ -66,7 +74,7 @@ export class StatementRunner implements TransactionHost {
 
   /** Several statements under one Sync: one round trip, and outside of a transaction one of their own. */
   async batch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
-    const { meter } = this.#parts
+    const meter = this.#meter
     if (meter === undefined) return this.#runBatch(configs)
     return meter.measure(undefined, () => this.#runBatch(configs), configs.length)
   }
@@ -74,7 +82,7 @@ export class StatementRunner implements TransactionHost {
   async #runBatch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
     this.assertUsable()
     if (configs.length === 0) return []
-    this.#parts.session.assertNothingPending()
+    this.#session.assertNothingPending()
     const kinds = configs.map(({ text }) => statementKind(text ?? ''))
     configs.forEach(assertNoOptions)
     for (const kind of kinds) {
@@ -82,8 +90,8 @@ export class StatementRunner implements TransactionHost {
       this.#assertAllowed(kind, this.#promisesReadOnly())
     }
     const isRead = kinds.every(({ kind }) => kind === 'read') || this.#promisesReadOnly()
-    const { signal } = this.#parts.delivery.transaction ?? {}
-    return this.#parts.delivery.deliver<QueryResult[]>({
+    const { signal } = this.#delivery.transaction ?? {}
+    return this.#delivery.deliver<QueryResult[]>({
       signals: signal && [signal],
       text: configs.map(({ text }) => text).join('; '),
       effect: isRead ? 'read' : 'change',
@@ -97,10 +105,10 @@ export class StatementRunner implements TransactionHost {
   }
 
   async control(text: string): Promise<{ command: string }> {
-    const { delivery } = this.#parts
+    const delivery = this.#delivery
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
     if (isOver) await delivery.transaction?.whenQuiet()
-    this.#parts.session.assertNothingPending()
+    this.#session.assertNothingPending()
     if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
     if (isOver && delivery.transaction?.isBegun === false) return { command: text }
     return delivery.deliver({
@@ -115,16 +123,16 @@ export class StatementRunner implements TransactionHost {
   }
 
   giveUp(error: unknown): void {
-    this.#parts.session.giveUp(error)
+    this.#session.giveUp(error)
   }
 
   assertUsable(): void {
-    this.#parts.session.stop.assertNotSet()
+    this.#session.stop.assertNotSet()
     if (this.isRouteOver) throw new ConnectionClosedError()
   }
 
   #run(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
-    const { signal } = this.#parts.delivery.transaction ?? {}
+    const { signal } = this.#delivery.transaction ?? {}
     if (signal === undefined && config.signal === undefined && config.timeout === undefined) {
       return this.#runWithin(undefined, config, values)
     }
@@ -137,7 +145,8 @@ export class StatementRunner implements TransactionHost {
     values: unknown[] | undefined
   ): Promise<QueryResult> {
     this.assertUsable()
-    const { delivery, session } = this.#parts
+    const delivery = this.#delivery
+    const session = this.#session
     const { readOnly = this.#promisesReadOnly(), text } = config
     const kind = statementKind(text ?? '')
     if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
@@ -160,7 +169,7 @@ export class StatementRunner implements TransactionHost {
 
   /** Whether statements are to be kept from writing now, without being asked to one by one. */
   #promisesReadOnly(): boolean {
-    return this.#parts.delivery.transaction?.isReadOnly ?? this.#parts.isReadOnly
+    return this.#delivery.transaction?.isReadOnly ?? this.#isReadOnly
   }
 
   /** In READ ONLY a `SET TRANSACTION READ WRITE` would be obeyed, so that only queries are let through at all. */
@@ -174,8 +183,8 @@ export class StatementRunner implements TransactionHost {
   /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
   #rollbackLost(kind: StatementKind): QueryResult {
     // Nothing can be chained to a transaction that is gone.
-    if (kind.control !== 'rollback' || kind.chain) this.#parts.session.assertNothingPending()
-    this.#parts.session.isPendingRollback = false
+    if (kind.control !== 'rollback' || kind.chain) this.#session.assertNothingPending()
+    this.#session.isPendingRollback = false
     return emptyResult('ROLLBACK')
   }
 }

@@ -6,8 +6,8 @@ import type { Why } from './session-ending.js'
 /** Clock reading after which nobody needs the work any more; it may cease to hold. */
 export type Deadline = () => number | undefined
 
-export interface StopSignParts {
-  readonly deadline: Deadline | undefined
+/** Milliseconds. */
+export interface StopClock {
   now(): number
   setTimer(ms: number, fn: () => void): { cancel(): void }
 }
@@ -17,13 +17,15 @@ const QUERY_CANCELED = '57014'
 
 /** Whether a session may start anything more, and if not, why: it was ended, its HTTP client has left, its time is up. */
 export class StopSign {
-  readonly #parts: StopSignParts
+  readonly #clock: StopClock
+  readonly #deadline: Deadline | undefined
   /** Made anew for each that wants to know. */
   #why: Why | undefined
   #timer: { cancel(): void } | undefined
 
-  constructor(parts: StopSignParts) {
-    this.#parts = parts
+  constructor(clock: StopClock, deadline?: Deadline) {
+    this.#clock = clock
+    this.#deadline = deadline
   }
 
   get isSet(): boolean {
@@ -31,14 +33,14 @@ export class StopSign {
   }
 
   get deadline(): number | undefined {
-    return this.#parts.deadline?.()
+    return this.#deadline?.()
   }
 
   /** Whole milliseconds for the server, whose clock is not to strike before ours; none without a deadline. */
   get timeLeft(): number | undefined {
     const { deadline } = this
     if (deadline === undefined) return undefined
-    return Math.max(0, Math.ceil(deadline - this.#parts.now())) + 1
+    return Math.max(0, Math.ceil(deadline - this.#clock.now())) + 1
   }
 
   /** The first reason stays. */
@@ -56,7 +58,7 @@ export class StopSign {
   watch(onLate: (why: Why) => void): void {
     const { deadline } = this
     if (deadline === undefined || this.#timer !== undefined) return
-    this.#timer = this.#parts.setTimer(deadline - this.#parts.now(), () => {
+    this.#timer = this.#clock.setTimer(deadline - this.#clock.now(), () => {
       if (this.deadline !== undefined) onLate(cause => new DeadlineError({ cause }))
     })
   }
@@ -84,7 +86,7 @@ export class StopSign {
 
   get #isLate(): boolean {
     const { deadline } = this
-    return deadline !== undefined && this.#parts.now() >= deadline
+    return deadline !== undefined && this.#clock.now() >= deadline
   }
 }
 

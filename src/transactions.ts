@@ -16,24 +16,29 @@ import {
 } from './transaction.js'
 import { assertRetries, withRetries } from './transaction-retry.js'
 
-export interface TransactionsParts {
-  readonly session: Session
-  readonly delivery: Delivery
-  readonly runner: StatementRunner
-  /** Every transaction is READ ONLY: the route promises not to write. */
-  readonly isReadOnly: boolean
-}
-
 /** Which transaction a connection is in: one at a time, of a function's or of the whole route. */
 export class Transactions {
   readonly #host: ConnectionHost
-  readonly #parts: TransactionsParts
+  readonly #session: Session
+  readonly #delivery: Delivery
+  readonly #runner: StatementRunner
+  readonly #isReadOnly: boolean
   /** The transaction of the whole request, where its route asked for one. */
   #route: Transaction | undefined
 
-  constructor(host: ConnectionHost, parts: TransactionsParts) {
+  /** `isReadOnly`: every transaction is READ ONLY, since the route promises not to write. */
+  constructor(
+    host: ConnectionHost,
+    session: Session,
+    delivery: Delivery,
+    runner: StatementRunner,
+    isReadOnly: boolean
+  ) {
     this.#host = host
-    this.#parts = parts
+    this.#session = session
+    this.#delivery = delivery
+    this.#runner = runner
+    this.#isReadOnly = isReadOnly
   }
 
   /** See {@link Connection.transaction}. */
@@ -41,15 +46,16 @@ export class Transactions {
     fn: (transaction: Transaction) => Promise<Result>,
     options: TransactionOptions
   ): Promise<Result> {
-    const { delivery, isReadOnly, runner, session } = this.#parts
+    const delivery = this.#delivery
+    const runner = this.#runner
     const { retries = 0, signal } = options
-    const readOnly = isReadOnly || options.readOnly === true
+    const readOnly = this.#isReadOnly || options.readOnly === true
     const begin = beginText(readOnly ? { ...options, readOnly } : options)
     assertRetries(retries)
     assertSignal(signal)
     runner.assertUsable()
     if (this.#route) return savepoint(this.#route, fn, options)
-    if (delivery.transaction !== undefined || session.isInTransaction) throw overlapping()
+    if (delivery.transaction !== undefined || this.#session.isInTransaction) throw overlapping()
     return withRetries(() => this.#once(fn, begin, readOnly, signal), {
       retries,
       random: Math.random,
@@ -60,13 +66,13 @@ export class Transactions {
   }
 
   beginRoute(options: TransactionOptions): void {
-    const { runner } = this.#parts
+    const runner = this.#runner
     this.#begin(beginText(options), options.readOnly ?? false)
     this.#route = new Transaction(runner, 0)
   }
 
   async endRoute(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
-    const { runner } = this.#parts
+    const runner = this.#runner
     if (this.#route === undefined) return
     this.#route.end()
     this.#route = undefined
@@ -89,7 +95,7 @@ export class Transactions {
     isReadOnly: boolean,
     signal: AbortSignal | undefined
   ): Promise<Result> {
-    this.#parts.runner.assertUsable()
+    this.#runner.assertUsable()
     signal?.throwIfAborted()
     this.#begin(begin, isReadOnly, signal)
     const unlessAborted = async (transaction: Transaction) => {
@@ -98,20 +104,21 @@ export class Transactions {
       return result
     }
     try {
-      return await runTransaction(this.#parts.runner, unlessAborted)
+      return await runTransaction(this.#runner, unlessAborted)
     } finally {
       this.#end()
     }
   }
 
   #begin(begin: string, isReadOnly: boolean, signal?: AbortSignal): void {
-    this.#parts.delivery.transaction = new OpenTransaction(begin, isReadOnly, signal)
-    this.#parts.session.hold()
+    this.#delivery.transaction = new OpenTransaction(begin, isReadOnly, signal)
+    this.#session.hold()
   }
 
   /** Whatever became of it, it is over, and with it what was pending. */
   #end(): void {
-    const { delivery, session } = this.#parts
+    const delivery = this.#delivery
+    const session = this.#session
     session.isPendingRollback = false
     delivery.transaction?.end()
     delivery.transaction = undefined

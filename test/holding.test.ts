@@ -45,22 +45,17 @@ function build({ isIdle = true } = {}) {
     leakWatch: new LeakWatch(0, systemClock, {} as never),
     judge: () => ({ failure: 'statement', scope: 'none' })
   }
-  let isEnded = false
-  const stop = new StopSign({
-    deadline: undefined,
-    now: () => 0,
-    setTimer: () => ({ cancel() {} })
-  })
-  const holding = new Holding({
-    host: host as unknown as SessionHost,
+  const stop = new StopSign({ now: () => 0, setTimer: () => ({ cancel() {} }) })
+  const session = {
     stop,
-    isEnded: () => isEnded,
+    isEnded: false,
     onTaken: () => log.push('taken'),
     onDropped: () => log.push('dropped'),
     onLost: () => log.push('lost')
-  })
+  }
+  const holding = new Holding(host as unknown as SessionHost, session)
   const end = () => {
-    isEnded = true
+    session.isEnded = true
     stop.set(() => new Error('ended') as never)
   }
   return { becomeReady, checkouts, client, end, holding, lease, log }

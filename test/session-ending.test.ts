@@ -6,15 +6,17 @@ function ending({ hasClient = true, isWaiting = false } = {}) {
   const clock = new FakeClock(0)
   const calls: string[] = []
   const codeOf = (why: Why) => why().code.slice('FST_DB_'.length)
-  const ending = new SessionEnding({
+  const host = {
     returnTimeout: 100,
-    setTimer: (ms, fn) => clock.setTimer(ms, fn),
-    hasClient: () => hasClient,
-    isWaiting: () => isWaiting,
-    stop: why => calls.push(`stop ${codeOf(why)}`),
+    setTimer: (ms: number, fn: () => void) => clock.setTimer(ms, fn)
+  }
+  const ending = new SessionEnding(host, {
+    hasClient,
+    isWaiting,
+    refuse: why => calls.push(`stop ${codeOf(why)}`),
     release: () => calls.push('release'),
     cancel: why => calls.push(`cancel ${codeOf(why)}`),
-    giveUp: ({ message }) => calls.push(`give up: ${message}`)
+    giveUp: error => calls.push(`give up: ${error instanceof Error && error.message}`)
   })
   return { calls, clock, ending }
 }

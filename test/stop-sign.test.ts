@@ -10,7 +10,7 @@ function sign(deadline?: () => number | undefined) {
   const clock = new FakeClock(0)
   const { now } = clock
   const setTimer = (ms: number, fn: () => void) => clock.setTimer(ms, fn)
-  return { clock, stop: new StopSign({ deadline, now: () => now.call(clock), setTimer }) }
+  return { clock, stop: new StopSign({ now: () => now.call(clock), setTimer }, deadline) }
 }
 
 t.test('without a deadline nothing is limited, and nothing stops', async t => {

@@ -7,7 +7,7 @@ import type { CommandCompleteMessage, DataRowMessage, RowDescriptionMessage, Wir
 
 export interface ExchangeOptions {
   /** Asked before anything is written: what it returns is the answer. */
-  readonly refusal?: () => Error | undefined
+  readonly refusal?: (() => Error | undefined) | undefined
   /** It may be written before what was written earlier is answered, and be followed before it is itself. */
   readonly isPipelined?: boolean
   /** Where its statements may be prepared. */

@@ -1,20 +1,9 @@
-import pg, { type FieldDef, type QueryConfig, type QueryResult } from 'pg'
+import pg, { type QueryConfig } from 'pg'
 import { exemptError } from '../disconnect.js'
 import type { Part } from './parts.js'
+import { PgResult, type ResultInternals, RowShape } from './pg-result.js'
 import type { PreparedStatements } from './statements.js'
 import type { CommandCompleteMessage, DataRowMessage, RowDescriptionMessage, Wire } from './wire.js'
-
-/** What `pg.Result` is built with, and its type declaration leaves out; a test holds it against the installed `pg`. */
-export interface ResultInternals extends QueryResult {
-  addFields(fields: readonly FieldDef[]): void
-  parseRow(fields: (string | null)[]): unknown
-  addCommandComplete(message: CommandCompleteMessage): void
-}
-
-export const PgResult = pg.Result as unknown as new (
-  rowMode: unknown,
-  types: unknown
-) => ResultInternals
 
 /** How `pg` turns a value into what a parameter takes; also public, and also not declared. */
 const { prepareValue } = (pg as unknown as { utils: { prepareValue(value: unknown): unknown } })
@@ -115,15 +104,20 @@ export class QueryPart implements Part {
     }
     this.#writeParse(wire)
     wire.bind({ statement: this.#name, values: this.#values, binary: this.#isBinary })
-    const known = this.#isBinary ? undefined : this.#prepared?.fieldsOf(this.#name)
+    const known = this.#isBinary ? undefined : this.#prepared?.shapeOf(this.#name)
     if (known === undefined) wire.describe({ type: 'P' })
     else this.#describe(known)
     wire.execute({})
   }
 
   onRowDescription({ fields }: RowDescriptionMessage): void {
-    if (!this.#isBinary) this.#prepared?.describedAs(this.#name, fields)
-    this.#describe(fields)
+    const result = this.#result
+    if (result === undefined) return
+    this.#isDescribed = true
+    result.addFields(fields)
+    // A copy: the application may do what it likes with those of its result.
+    if (!this.#isBinary)
+      this.#prepared?.describedAs(this.#name, new RowShape(fields.slice(), result))
   }
 
   onDataRow({ fields }: DataRowMessage): void {
@@ -138,7 +132,7 @@ export class QueryPart implements Part {
 
   onComplete(message: CommandCompleteMessage | undefined): void {
     this.isComplete = true
-    if (!this.#isDescribed) this.#prepared?.describedAs(this.#name, [])
+    if (!this.#isDescribed) this.#prepared?.describedAs(this.#name, new RowShape([]))
     if (message === undefined) return
     this.#result?.addCommandComplete(message)
     this.tag = message.text.split(' ', 1)[0]
@@ -162,10 +156,9 @@ export class QueryPart implements Part {
     }
   }
 
-  #describe(fields: readonly FieldDef[]): void {
+  #describe(shape: RowShape): void {
     this.#isDescribed = true
-    // A copy: the application may do what it likes with those of its result.
-    if (fields.length > 0) this.#result?.addFields(fields.slice())
+    if (this.#result !== undefined) shape.applyTo(this.#result)
   }
 
   #writeParse(wire: Wire): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FieldDef } from 'pg'
+import type { RowShape } from './pg-result.js'
 import type { Wire } from './wire.js'
 
 /** How often a name may be missing on the server before nothing is prepared any more. */
@@ -99,7 +99,7 @@ export class PreparedStatements {
   /** To be closed before anything else is prepared: the server does not mind if it does not know them. */
   readonly #toClose = new Set<string>()
   /** What their rows consist of: as long as a statement is prepared, the server does not let that change. */
-  readonly #fields = new Map<string, readonly FieldDef[]>()
+  readonly #shapes = new Map<string, RowShape>()
 
   constructor(names: StatementNames) {
     this.#names = names
@@ -111,19 +111,19 @@ export class PreparedStatements {
     if (name === undefined || wire.submittedNamedStatements[name] !== undefined) return undefined
     if (wire.parsedStatements[name] !== undefined) return name
     // Parsed anew, it may return something else.
-    this.#fields.delete(name)
+    this.#shapes.delete(name)
     if (this.#prepared.size >= this.#names.limit) this.#dropUnknown()
     this.#prepared.add(name)
     return name
   }
 
   /** What the rows of a prepared statement consist of, and that is nothing if it has none; `undefined` if not known. */
-  fieldsOf(name: string | undefined): readonly FieldDef[] | undefined {
-    return name === undefined ? undefined : this.#fields.get(name)
+  shapeOf(name: string | undefined): RowShape | undefined {
+    return name === undefined ? undefined : this.#shapes.get(name)
   }
 
-  describedAs(name: string | undefined, fields: readonly FieldDef[]): void {
-    if (name !== undefined) this.#fields.set(name, fields)
+  describedAs(name: string | undefined, shape: RowShape): void {
+    if (name !== undefined) this.#shapes.set(name, shape)
   }
 
   /** Writes that the server is to forget what is not used any more. */
@@ -147,7 +147,7 @@ export class PreparedStatements {
     // DISCARD ALL and DEALLOCATE ALL take all of them.
     for (const lost of isGone ? this.#prepared : [name]) {
       this.#toClose.add(lost)
-      this.#fields.delete(lost)
+      this.#shapes.delete(lost)
       delete wire.parsedStatements[lost]
       delete wire.submittedNamedStatements[lost]
     }
@@ -156,7 +156,7 @@ export class PreparedStatements {
 
   #forget(name: string): void {
     this.#prepared.delete(name)
-    this.#fields.delete(name)
+    this.#shapes.delete(name)
   }
 
   #dropUnknown(): void {
