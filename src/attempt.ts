@@ -7,10 +7,7 @@ import type { PreparedStatements } from './client/statements.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { Probe } from './session-host.js'
 
-/**
- * One try to run a job. Whatever of it hangs together is made by constructors: V8 may take object literals of a busy path
- * for long-lived, and a garbage collection would then keep, with each, all that a request has used.
- */
+/** One try to run a job. */
 export class Attempt implements ExchangeOptions {
   client: Client | undefined
   exchange: Exchange | undefined

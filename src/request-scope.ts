@@ -62,7 +62,6 @@ export class RequestScope {
     const closing = response.stream ?? response
     // An injected response never says that it is closed.
     if (closing.closed || closing.destroyed) this.#onClose(response)
-    // It comes once; `once` would make an object a request.
     else closing.on('close', () => this.#onClose(response))
   }
 

@@ -53,7 +53,7 @@ export class StatementJob implements Job<QueryResult> {
   }
 
   parts(): Part[] {
-    return Array.of(new QueryPart(this.#config, this.#values, this.#isPlain))
+    return [new QueryPart(this.#config, this.#values, this.#isPlain)]
   }
 
   result(parts: readonly Part[]): QueryResult {

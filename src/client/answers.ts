@@ -31,7 +31,7 @@ export class Answers {
         if (query.isSubmitted && this.#parts.lost() === undefined) onAnswered?.(error)
         reject(error)
       }
-      query.callback = (error, result) => {
+      const settle = (error: Error | null | undefined, result: unknown) => {
         if (error) {
           this.#onFailure(query, error, fail)
           return
@@ -39,6 +39,9 @@ export class Answers {
         onAnswered?.()
         resolve(result as Result)
       }
+      // V8 makes a function that is written in an assignment to a property in the old generation, where it would keep
+      // all that the request has used until the next full collection.
+      query.callback = settle
     })
   }
 

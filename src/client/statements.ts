@@ -128,6 +128,7 @@ export class PreparedStatements {
 
   /** Writes that the server is to forget what is not used any more. */
   close(wire: Wire): void {
+    if (this.#toClose.size === 0) return
     for (const name of this.#toClose) {
       wire.close({ type: 'S', name })
       delete wire.parsedStatements[name]
