@@ -87,9 +87,16 @@ export class Holding {
   async wait(use: Use): Promise<Lease<Client>> {
     this.#entering += 1
     try {
-      let lease: Lease<Client> | undefined
-      while (lease === undefined) lease = await this.#checkout(use)
-      return lease
+      for (;;) {
+        const lease = this.#have(use)
+        if (lease !== undefined) return lease
+        try {
+          this.#accept(await this.#checkingOut?.wait(use.signals))
+        } catch (error) {
+          throw this.#refused(error, use)
+        }
+        if (this.#session.isEnded) this.#session.stop.assertNotSet()
+      }
     } finally {
       this.#entering -= 1
       if (this.#entering === 0) this.#checkingOut = undefined
@@ -143,31 +150,29 @@ export class Holding {
     return checkout.lease
   }
 
-  async #checkout(use: Use): Promise<Lease<Client> | undefined> {
-    const host = this.#host
-    const { stop } = this.#session
+  /** The client, if there is one by now; if not, a checkout to wait for has been begun. */
+  #have(use: Use): Lease<Client> | undefined {
     // Begun anew behind one that was called off, by somebody who was served at once.
     if (this.#lease !== undefined) return this.#lease
-    if (this.#checkingOut === undefined || this.#checkingOut.isCalledOff) {
-      this.#checkingOut = undefined
-      const lease = this.#start(use)
-      if (lease !== undefined) return lease
-    }
-    try {
-      const lease = await this.#checkingOut?.wait(use.signals)
-      if (lease === undefined) return undefined
-      if (lease.isReturned) this.#checkingOut = undefined
-      else if (this.#lease && this.#lease !== lease) host.pool.putBack(lease)
-      else this.#taken(lease)
-    } catch (error) {
-      const reason = stop.reasonFor(error, use.signals)
-      const isLast = !reason || this.#entering === 1
-      if (isLast && this.#lease === undefined) this.drop()
-      if (reason) throw reason.thrown
-      throw new Failure(error, host.judge(error, 'connect', undefined), 'connect')
-    }
-    if (this.#session.isEnded) stop.assertNotSet()
-    return this.#lease
+    if (this.#checkingOut?.isCalledOff === false) return undefined
+    this.#checkingOut = undefined
+    return this.#start(use)
+  }
+
+  #accept(lease: Lease<Client> | undefined): void {
+    if (lease === undefined) return
+    if (lease.isReturned) this.#checkingOut = undefined
+    else if (this.#lease && this.#lease !== lease) this.#host.pool.putBack(lease)
+    else this.#taken(lease)
+  }
+
+  /** What a checkout's error is to those who waited for it. */
+  #refused(error: unknown, use: Use): unknown {
+    const reason = this.#session.stop.reasonFor(error, use.signals)
+    const isLast = !reason || this.#entering === 1
+    if (isLast && this.#lease === undefined) this.drop()
+    if (reason) return reason.thrown
+    return new Failure(error, this.#host.judge(error, 'connect', undefined), 'connect')
   }
 
   #taken(lease: Lease<Client>): void {

@@ -28,16 +28,10 @@ export class SharedCheckout<C extends PoolClient> {
 
   /** @throws the checkout's error, or the reason of the signal that was aborted */
   wait(signals: readonly AbortSignal[] | undefined): Promise<Lease<C>> {
-    return signals === undefined ? this.#waitOn() : this.#waitUnlessAborted(signals)
-  }
-
-  async #waitOn(): Promise<Lease<C>> {
+    if (signals !== undefined) return this.#waitUnlessAborted(signals)
+    // It stays to the end, as whoever has no signal does.
     this.#waiting += 1
-    try {
-      return await this.#lease
-    } finally {
-      this.#waiting -= 1
-    }
+    return this.#lease
   }
 
   async #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease<C>> {
