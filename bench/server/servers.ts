@@ -55,6 +55,24 @@ export const servers: Record<string, (app: FastifyInstance, url: string) => Prom
     app.get('/five-reads', () => Promise.all(FIVE.map(read)))
   },
 
+  /** The limit of `pg` where each request has a client to itself: no pool, no check, with a named statement. */
+  'pg held': async (app, url) => {
+    const clients = Array.from({ length: CONNECTIONS }, () => new pg.Client(url))
+    await Promise.all(clients.map(client => client.connect()))
+    app.addHook('onClose', () => Promise.all(clients.map(client => client.end())))
+    const waiting: ((client: pg.Client) => void)[] = []
+    app.get('/read', async () => {
+      const client = clients.pop() ?? (await new Promise<pg.Client>(take => waiting.push(take)))
+      try {
+        return (await client.query({ name: 'read', text, values: [someId()] })).rows[0]
+      } finally {
+        const next = waiting.shift()
+        if (next) next(client)
+        else clients.push(client)
+      }
+    })
+  },
+
   ours: (app, url) => addOurs(app, url, {}),
   'ours, no pre-ping': (app, url) => addOurs(app, url, { pool_pre_ping: false }),
   /** Verified at each checkout, as after a pause. */
