@@ -25,6 +25,11 @@ export class Attempt implements ExchangeOptions {
   isSplit = false
   /** What ends that, where it is left open by the answer. */
   ending: Promise<void> | undefined
+  /** The same, sent once more: it was not executed as it was prepared. */
+  again: Promise<void> | undefined
+  /** When it was written, by the count of what its connection has written. */
+  order = 0
+  isReading = false
   /** How its exchange is sent. */
   refusal: (() => Error | undefined) | undefined
   isPipelined = false

@@ -3,16 +3,25 @@ import type { Account } from './account.js'
 import type { Client } from './client/client.js'
 import type { Runnable } from './client/outbox.js'
 
-/** Runs a query that any of the signals cancels, but not while a COMMIT is under way. */
+/**
+ * Runs a query that any of the signals cancels, but not while a COMMIT is under way; `isFirst` as in
+ * {@link Client.runFirst}.
+ */
 export function runCancellable<Result>(
   client: Client,
   query: Runnable,
   signals: readonly AbortSignal[] | undefined,
   account: Account,
-  onAnswered?: (error?: Error) => void
+  onAnswered?: (error?: Error) => void,
+  isFirst = false
 ): Promise<Result> {
-  if (signals === undefined) return client.run(query, onAnswered)
-  return runWatching(client, query, signals, account, onAnswered)
+  const run = () => {
+    return isFirst
+      ? client.runFirst<Result>(query, onAnswered)
+      : client.run<Result>(query, onAnswered)
+  }
+  if (signals === undefined) return run()
+  return runWatching(client, query, signals, account, run)
 }
 
 async function runWatching<Result>(
@@ -20,14 +29,14 @@ async function runWatching<Result>(
   query: Runnable,
   signals: readonly AbortSignal[],
   account: Account,
-  onAnswered: ((error?: Error) => void) | undefined
+  run: () => Promise<Result>
 ): Promise<Result> {
   const cancel = ({ reason }: AbortSignal) => {
     if (!account.isCommitting) client.interrupt(reason, query)
   }
   const watches = signals.map(signal => onAborted(signal, () => cancel(signal)))
   try {
-    return await client.run(query, onAnswered)
+    return await run()
   } finally {
     for (const unwatch of watches) unwatch()
   }

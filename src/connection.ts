@@ -116,11 +116,12 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
     this.#session.assertNothingPending()
-    return this.#session.use(async client => {
-      await this.#delivery.prepareFor(client, undefined)
-      this.#account.written('untracked', client.isInTransaction)
-      return client.exposeAlone()
-    })
+    return this.#session.use(client =>
+      this.#delivery.prepareFor(client, undefined, () => {
+        this.#account.written('untracked', client.isInTransaction)
+        return client.exposeAlone()
+      })
+    )
   }
 
   /** The client held now, to be looked at; none before the first statement, and between two clients. */

@@ -1,4 +1,4 @@
-import type { QueryResult } from 'pg'
+import type { QueryConfig, QueryResult } from 'pg'
 import type { Account } from './account.js'
 import { Attempt } from './attempt.js'
 import { runCancellable } from './cancellable.js'
@@ -61,9 +61,24 @@ export class Delivery {
     return transaction.inTurn(carried => this.#deliver(job, started, carried))
   }
 
-  /** Makes the client ready for a query of a library's own, in front of which nothing can ride. */
-  async prepareFor(client: Client, text: string | undefined): Promise<void> {
-    await this.#inTurn(carried => this.#beginAlone(client, carried))
+  /**
+   * Makes the client ready for a query of a library's own, in front of which nothing can ride, and has it used before
+   * anything that was started later.
+   */
+  prepareFor<Result>(
+    client: Client,
+    text: string | undefined,
+    use: () => Result | Promise<Result>
+  ): Promise<Result> {
+    return this.#inTurn(async carried => {
+      if (carried === undefined) this.#session.assertNothingPending()
+      else await this.#beginAlone(client, carried)
+      this.#prepared(client, text)
+      return use()
+    })
+  }
+
+  #prepared(client: Client, text: string | undefined): void {
     const kind = text === undefined ? undefined : statementKind(text)
     if (kind?.kind === 'read') return
     this.#replay.taint(client, undefined)
@@ -74,7 +89,11 @@ export class Delivery {
   }
 
   /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
-  deliverScript(text: string, signals: readonly AbortSignal[] | undefined): Promise<QueryResult> {
+  deliverScript(
+    config: QueryConfig,
+    signals: readonly AbortSignal[] | undefined
+  ): Promise<QueryResult> {
+    const { text } = config
     const account = this.#account
     const session = this.#session
     const { transaction } = this
@@ -83,13 +102,14 @@ export class Delivery {
       return account.isCutOff(started, 'untracked') ? new ConnectionClosedError() : undefined
     }
     const run = async (client: Client, carried: OpenTransaction | undefined) => {
-      await this.#beginAlone(client, carried)
+      if (carried === undefined) session.assertNothingPending()
+      else await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
       const written = () => {
         client.role.noteText(text)
         account.written('untracked', client.isInTransaction)
       }
-      const script = new Script(text, written, refusal)
+      const script = new Script(config, written, refusal)
       const runIt = (one: Script) => runCancellable(client, one, signals, account)
       const onEnded = transaction && ((error: Error) => session.giveUp(error))
       return runScript(client, script, onEnded, runIt)

@@ -18,6 +18,9 @@ export class Dispatch {
   readonly #inquiry: Inquiry
   readonly #replay: Replay
   readonly #stop: { readonly timeLeft: number | undefined }
+  /** How many were written so far, and which of them was the last that is no read. */
+  #sent = 0
+  #lastChange = 0
 
   /** `stop` knows how many milliseconds the request has left, if it is limited. */
   constructor(
@@ -32,25 +35,20 @@ export class Dispatch {
     this.#stop = stop
   }
 
-  /** Outside of a transaction, what could not be executed as it was prepared is sent again as it is. */
+  /** Outside of a transaction, what could not be executed as it was prepared is sent again as it is, in its place. */
   async send<Result>(client: Client, job: Job<Result>, attempt: Attempt): Promise<Result> {
-    let { statements } = client
+    let sent = this.#sendOnce(client, job, attempt, client.statements)
     for (;;) {
       try {
-        await this.#sendOnce(client, job, attempt, statements)
+        await sent
         await attempt.ending
         return job.result(attempt.parts)
       } catch (error) {
-        if (client.lost === undefined) {
-          const isStale = statements !== undefined && attempt.exchange?.isStale === true
-          // It was not what failed first.
-          await attempt.ending?.catch(() => {})
-          if (!isStale || client.isInTransaction) throw error
-          attempt.probe = undefined
-          statements = undefined
-          continue
-        }
-        throw error
+        // It was not what failed first.
+        if (client.lost === undefined) await attempt.ending?.catch(() => {})
+        if (attempt.again === undefined) throw error
+        sent = attempt.again
+        attempt.again = undefined
       } finally {
         this.#inquiry.learn(client, job, attempt)
       }
@@ -61,7 +59,8 @@ export class Dispatch {
     client: Client,
     job: Job<Result>,
     attempt: Attempt,
-    statements: PreparedStatements | undefined
+    statements: PreparedStatements | undefined,
+    isFirst = false
   ): Promise<void> {
     const account = this.#account
     const replay = this.#replay
@@ -75,6 +74,9 @@ export class Dispatch {
     attempt.parts = this.#assemble(client, job, attempt)
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
+      this.#sent += 1
+      attempt.order = this.#sent
+      if (effect !== 'read') this.#lastChange = this.#sent
       probe?.start()
       if (job.leavesState) {
         client.role.noteText(job.text)
@@ -90,33 +92,55 @@ export class Dispatch {
     // A cancel request names a session: what may be cancelled by itself has nothing beside it.
     const isCancellable = job.signals !== undefined && job.signals.length > 0
     const isAlone = carried !== undefined || isBlock || attempt.isSplit || isCancellable
+    attempt.isReading = effect === 'read'
     attempt.refusal = refusal
     attempt.isPipelined = !isAlone && mayPipeline(job, isInTransaction, attempt)
     attempt.statements = statements
     const exchange = new Exchange(attempt.parts, onSubmitted, attempt)
     exchange.isProbing = probe !== undefined
     attempt.exchange = exchange
-    return runCancellable(client, exchange, job.signals, account, error => {
+    const onAnswered = (error?: Error) => {
       attempt.isUnanswered = false
       carried?.answered(client.isInTransaction)
       // A result that cannot be read was executed all the same.
       const isDone = error === undefined || exchange.isDone
       if ((isBlock || attempt.isSplit) && client.isInTransaction) {
-        attempt.ending = this.#end(client, attempt, isDone)
+        attempt.ending = this.#end(client, job, attempt, isDone)
         // Whoever waits for it has the answer to look at first.
         attempt.ending.catch(() => {})
       }
       // What is unanswered then was written with it, and this answer is not about that.
-      if (effect === 'read' && account.isUnanswered) return
-      account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
-    })
+      if (effect !== 'read' || !account.isUnanswered)
+        account.answered(isDone ? 'done' : 'failed', attempt.tag, client.isInTransaction)
+      this.#sendAgain(client, job, attempt)
+    }
+    return runCancellable(client, exchange, job.signals, account, onAnswered, isFirst)
+  }
+
+  /**
+   * As it is, and before all that waits, what was not executed as it was prepared. Not what those that were written
+   * behind it have overtaken: to be done after them, it would be another thing.
+   */
+  #sendAgain<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
+    if (attempt.exchange?.isStale !== true || client.isInTransaction) return
+    const overtakenBy = attempt.isReading ? this.#lastChange : this.#sent
+    if (overtakenBy > attempt.order) return
+    attempt.probe = undefined
+    attempt.again = this.#sendOnce(client, job, attempt, undefined, true)
+    // Whoever waits for it has the error to look at first.
+    attempt.again.catch(() => {})
   }
 
   /**
    * Ends a transaction of our own before anything else is sent: one that failed, or one that has shown that its client
    * lives, and is committed in this second step, since a client that is found dead in the first has changed nothing.
    */
-  async #end(client: Client, attempt: Attempt, isDone: boolean): Promise<void> {
+  async #end<Result>(
+    client: Client,
+    job: Job<Result>,
+    attempt: Attempt,
+    isDone: boolean
+  ): Promise<void> {
     const account = this.#account
     const mayCommit = isDone && !account.isCutOff(attempt.started, 'commit')
     const part = new ControlPart(mayCommit ? 'COMMIT' : 'ROLLBACK')
@@ -128,6 +152,7 @@ export class Dispatch {
     await client.runFirst(new Exchange([part], onSubmitted), error => {
       attempt.isUnanswered = false
       account.answered(error ? 'failed' : 'done', part.tag, client.isInTransaction)
+      this.#sendAgain(client, job, attempt)
     })
     if (isDone && !mayCommit) throw new ConnectionClosedError()
   }

@@ -26,37 +26,38 @@ export class SharedCheckout<C extends PoolClient> {
     this.#checkout.leave(() => reason)
   }
 
-  /** @throws the checkout's error, or the reason of the signal that was aborted */
+  /**
+   * Those who wait are served in the order in which they came, whether or not they have signals: each is told one turn
+   * after the checkout.
+   *
+   * @throws the checkout's error, or the reason of the signal that was aborted
+   */
   wait(signals: readonly AbortSignal[] | undefined): Promise<Lease<C>> {
     if (signals !== undefined) return this.#waitUnlessAborted(signals)
     // It stays to the end, as whoever has no signal does.
     this.#waiting += 1
-    return this.#lease
+    return this.#lease.then()
   }
 
-  async #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease<C>> {
-    throwIfAborted(signals)
-    const waiter = { isWaiting: true }
-    this.#waiting += 1
-    const stop = () => {
-      if (waiter.isWaiting) this.#waiting -= 1
-      waiter.isWaiting = false
-    }
-    let watches: (() => void)[] = []
-    const left = new Promise<never>((_, reject) => {
+  #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease<C>> {
+    return new Promise((resolve, reject) => {
+      throwIfAborted(signals)
+      let isWaiting = true
+      this.#waiting += 1
+      const stop = () => {
+        if (isWaiting) this.#waiting -= 1
+        isWaiting = false
+        for (const unwatch of watches) unwatch()
+      }
       const leave = ({ reason }: AbortSignal) => {
         // The last one waits for what becomes of it: it may have a client already.
         if (this.#waiting === 1) return this.callOff(reason)
         stop()
         reject(reason)
       }
-      watches = signals.map(signal => onAborted(signal, () => leave(signal)))
+      const watches = signals.map(signal => onAborted(signal, () => leave(signal)))
+      this.#lease.then(resolve, reject)
+      this.#lease.then(stop, stop)
     })
-    try {
-      return await Promise.race([this.#lease, left])
-    } finally {
-      stop()
-      for (const unwatch of watches) unwatch()
-    }
   }
 }

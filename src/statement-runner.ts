@@ -152,7 +152,8 @@ export class StatementRunner implements TransactionHost {
     if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
     this.#assertAllowed(kind, readOnly)
     if (session.isPendingRollback) return this.#rollbackLost(kind)
-    if (kind.several) return delivery.deliverScript(text, signals)
+    if (kind.several && !wantsExtended(config, values))
+      return delivery.deliverScript(config, signals)
 
     if (kind.control === 'begin') this.#isReadOnlyByHand = READ_ONLY.test(text)
     const job = new StatementJob(config, values, kind, {
@@ -187,6 +188,13 @@ export class StatementRunner implements TransactionHost {
     this.#session.isPendingRollback = false
     return emptyResult('ROLLBACK')
   }
+}
+
+/** As `pg` has it: several statements that have parameters or a name are sent so that the server refuses them. */
+function wantsExtended(config: StatementConfig, values: unknown[] | undefined): boolean {
+  if (config.name || Reflect.get(config, 'rows')) return true
+  if (Reflect.get(config, 'queryMode') === 'extended') return true
+  return ((values || config.values)?.length ?? 0) > 0
 }
 
 const READ_ONLY = /\bread\s+only\b/i

@@ -25,19 +25,19 @@ export function submitTo<Query extends Submittable>(
   let target: Connection | undefined
   session
     .use(
-      async client => {
-        await delivery.prepareFor(client, text)
-        submission.handleError = (error, connection) => {
-          if (client.isOver(submission)) return
-          target = connection
-          const reason = session.stop.reasonFor(error, signals)
-          const failure = reason ? reason.thrown : session.fail(client, error)
-          const explained = session.explain(failure, text)
-          handleError.call(submission, asError(explained), connection)
-        }
-        client.submit(submission)
-        transaction?.onAborted(reason => client.interrupt(reason, submission))
-      },
+      client =>
+        delivery.prepareFor(client, text, () => {
+          submission.handleError = (error, connection) => {
+            if (client.isOver(submission)) return
+            target = connection
+            const reason = session.stop.reasonFor(error, signals)
+            const failure = reason ? reason.thrown : session.fail(client, error)
+            const explained = session.explain(failure, text)
+            handleError.call(submission, asError(explained), connection)
+          }
+          client.submit(submission)
+          transaction?.onAborted(reason => client.interrupt(reason, submission))
+        }),
       { statement: text, signals }
     )
     .catch((error: unknown) => handleError.call(submission, asError(error), target as Connection))

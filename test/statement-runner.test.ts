@@ -155,3 +155,37 @@ t.test('COPY from a client that has no data is refused, and costs no session', a
   t.match((await db.query('select 1 x')).rows, [{ x: 1 }], 'the answers are in step')
   db.end()
 })
+
+t.test(
+  'several statements with parameters or a name are refused by the server, as by pg',
+  async t => {
+    const { engine } = openEngine(t, postgres.url)
+    await engine.query('create table stacked (id int)')
+    await engine.query('insert into stacked values (1)')
+    const text = 'select 1; delete from stacked'
+    const connection = requestOf(engine)
+    const ways: Record<string, () => Promise<unknown>> = {
+      values: () => connection.query(`${text} where id = $1`, [1]),
+      'values in its configuration': () =>
+        connection.query({ text: `${text} where id = $1`, values: [1] }),
+      'a name': () => connection.query({ text, name: 'stacked' }),
+      'the extended protocol': () =>
+        connection.query({ text, queryMode: 'extended' } as { text: string }),
+      'values in a transaction': () =>
+        connection.transaction(tx => tx.query(`${text} where id = $1`, [1])),
+      'values on the engine': () => engine.query(`${text} where id = $1`, [1])
+    }
+    for (const [what, run] of Object.entries(ways)) await t.rejects(run(), { code: '42601' }, what)
+    t.match(await connection.query('select count(*)::int as n from stacked'), { rows: [{ n: 1 }] })
+    connection.end()
+  }
+)
+
+t.test('several statements keep what was asked for of their rows', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const text = 'select 1 as a; select 2 as b'
+  const types = { getTypeParser: () => (value: string) => `own ${value}` }
+  const asked = (config: object) => engine.query({ text, ...config }) as unknown
+  t.match(await asked({ rowMode: 'array' }), [{ rows: [[1]] }, { rows: [[2]] }])
+  t.match(await asked({ types }), [{ rows: [{ a: 'own 1' }] }, { rows: [{ b: 'own 2' }] }])
+})

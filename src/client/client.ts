@@ -149,7 +149,7 @@ export class Client {
   }
 
   /** As {@link run}, before all that waits: for whoever is told in `onAnswered` that a transaction is left to be ended. */
-  runFirst(query: Runnable, onAnswered?: (error?: Error) => void): Promise<void> {
+  runFirst<Result>(query: Runnable, onAnswered?: (error?: Error) => void): Promise<Result> {
     return this.run(query, onAnswered, first => this.#outbox.sendFirst(first))
   }
 

@@ -24,14 +24,13 @@ export class RowShape {
 
   /** `of`: a result that the fields were added to; none for a statement that returns no rows. */
   constructor(fields: readonly FieldDef[], of?: ResultInternals) {
-    this.#fields = fields
+    this.#fields = copies(fields)
     this.#emptyRow = of?._prebuiltEmptyResultObject ?? null
   }
 
   applyTo(result: ResultInternals): void {
     if (this.#fields.length === 0) return
-    // A copy: the application may do what it likes with those of its result.
-    const fields = this.#fields.slice()
+    const fields = copies(this.#fields)
     if (this.#emptyRow === null) {
       result.addFields(fields)
       return
@@ -43,4 +42,9 @@ export class RowShape {
     )
     result._prebuiltEmptyResultObject = this.#emptyRow
   }
+}
+
+/** The application may do what it likes with those of its result. */
+function copies(fields: readonly FieldDef[]): FieldDef[] {
+  return fields.map(field => Object.assign(Object.create(Object.getPrototypeOf(field)), field))
 }

@@ -115,9 +115,7 @@ export class QueryPart implements Part {
     if (result === undefined) return
     this.#isDescribed = true
     result.addFields(fields)
-    // A copy: the application may do what it likes with those of its result.
-    if (!this.#isBinary)
-      this.#prepared?.describedAs(this.#name, new RowShape(fields.slice(), result))
+    if (!this.#isBinary) this.#prepared?.describedAs(this.#name, new RowShape(fields, result))
   }
 
   onDataRow({ fields }: DataRowMessage): void {

@@ -1,4 +1,4 @@
-import type { Connection } from 'pg'
+import type { Connection, QueryConfig } from 'pg'
 import { PgQuery } from './pg-query.js'
 
 const submitWithPg: unknown = Reflect.get(PgQuery.prototype, 'submit')
@@ -13,8 +13,15 @@ export class Script extends PgQuery {
   isSubmitted = false
 
   /** `refusal` is asked before anything is written: what it returns is the answer. */
-  constructor(text: string, onSubmitted: () => void, refusal?: () => Error | undefined) {
-    super({ text })
+  constructor(
+    query: string | QueryConfig,
+    onSubmitted: () => void,
+    refusal?: () => Error | undefined
+  ) {
+    const config: QueryConfig & { rowMode?: unknown } =
+      typeof query === 'string' ? { text: query } : query
+    const { rowMode, text, types } = config
+    super({ text, rowMode, types } as QueryConfig)
     this.#onSubmitted = onSubmitted
     this.#refusal = refusal
   }

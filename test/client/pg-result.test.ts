@@ -40,6 +40,7 @@ t.test('results of one shape have nothing in common that can be changed', async 
   const shape = new RowShape(fields, described())
   const [first, second] = [new PgResult(undefined, pg.types), new PgResult(undefined, pg.types)]
   shape.applyTo(first)
+  Object.assign(first.fields[0] ?? {}, { name: 'renamed' })
   first.fields.length = 0
   shape.applyTo(second)
   const row = second.parseRow(['1', 'one']) as Record<string, unknown>
