@@ -27,8 +27,7 @@ export class Attempt implements ExchangeOptions {
   ending: Promise<void> | undefined
   /** The same, sent once more: it was not executed as it was prepared. */
   again: Promise<void> | undefined
-  /** When it was written, by the count of what its connection has written. */
-  order = 0
+  isSentAgain = false
   isReading = false
   /** How its exchange is sent. */
   refusal: (() => Error | undefined) | undefined
@@ -52,6 +51,11 @@ export class Attempt implements ExchangeOptions {
     const last = this.parts.findLast(part => !(part instanceof EvidencePart))
     if (last instanceof ControlPart || last instanceof QueryPart) return last.tag
     return undefined
+  }
+
+  /** Whether it will fail, since something that it executes as prepared is not there any more. */
+  reliesOnLost(statements: PreparedStatements | undefined): boolean {
+    return this.parts.some(({ name }) => name !== undefined && statements?.isLost(name) === true)
   }
 
   /** What was learned about the transaction while it was open. */

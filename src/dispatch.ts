@@ -18,9 +18,8 @@ export class Dispatch {
   readonly #inquiry: Inquiry
   readonly #replay: Replay
   readonly #stop: { readonly timeLeft: number | undefined }
-  /** How many were written so far, and which of them was the last that is no read. */
-  #sent = 0
-  #lastChange = 0
+  /** Written, and not answered yet. */
+  readonly #unanswered = new Set<Attempt>()
 
   /** `stop` knows how many milliseconds the request has left, if it is limited. */
   constructor(
@@ -74,9 +73,7 @@ export class Dispatch {
     attempt.parts = this.#assemble(client, job, attempt)
     const effect = (isBlock && job.effectInBlock) || job.effect
     const onSubmitted = () => {
-      this.#sent += 1
-      attempt.order = this.#sent
-      if (effect !== 'read') this.#lastChange = this.#sent
+      this.#unanswered.add(attempt)
       probe?.start()
       if (job.leavesState) {
         client.role.noteText(job.text)
@@ -100,6 +97,7 @@ export class Dispatch {
     exchange.isProbing = probe !== undefined
     attempt.exchange = exchange
     const onAnswered = (error?: Error) => {
+      this.#unanswered.delete(attempt)
       attempt.isUnanswered = false
       carried?.answered(client.isInTransaction)
       // A result that cannot be read was executed all the same.
@@ -123,8 +121,12 @@ export class Dispatch {
    */
   #sendAgain<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
     if (attempt.exchange?.isStale !== true || client.isInTransaction) return
-    const overtakenBy = attempt.isReading ? this.#lastChange : this.#sent
-    if (overtakenBy > attempt.order) return
+    for (const other of this.#unanswered) {
+      const mayCommute = attempt.isReading && other.isReading
+      const isBehind = !other.isSentAgain && !other.reliesOnLost(client.statements)
+      if (isBehind && !mayCommute) return
+    }
+    attempt.isSentAgain = true
     attempt.probe = undefined
     attempt.again = this.#sendOnce(client, job, attempt, undefined, true)
     // Whoever waits for it has the error to look at first.

@@ -33,6 +33,8 @@ const COMMITS = /\bcommit\b|\bprepare\s+transaction\b|^\s*end\b/i
 export class Outbox {
   readonly #raw: SessionClient
   readonly #queue: Submission[] = []
+  /** How many at its beginning are to be sent before all others. */
+  #preferred = 0
   readonly #onBroken: (error: unknown) => void
   readonly #writes: CorkedWrites
   /** What was written last. */
@@ -66,9 +68,13 @@ export class Outbox {
     this.#sendAhead()
   }
 
-  /** Sends it before all that waits, when what runs is answered: to be called as that is being told. */
+  /**
+   * Sends it before all that waits, but for what was to be sent first before it, when what runs is answered: to be
+   * called as that is being told.
+   */
   sendFirst(submission: Submission): void {
-    this.#queue.unshift(submission)
+    this.#queue.splice(this.#preferred, 0, submission)
+    this.#preferred += 1
   }
 
   /** From here on what is sent waits until {@link resume}: a cancel request is under way, and may strike it. */
@@ -91,6 +97,7 @@ export class Outbox {
     const index = this.#queue.indexOf(submission)
     if (index < 0) return false
     this.#queue.splice(index, 1)
+    if (index < this.#preferred) this.#preferred -= 1
     this.refuse(submission, error)
     return true
   }
@@ -114,7 +121,7 @@ export class Outbox {
       // Elsewhere than behind statements that allow it, `pg` would refuse cursors in this mode.
       if (this.#raw.pipeline) setPipeline(this.#raw, false)
       if (this.#isHeld) return
-      const next = this.#queue.shift()
+      const next = this.#takeNext()
       if (next) this.#write(next)
     } else if (!this.#raw.pipeline) {
       // Somebody else's query has got between.
@@ -131,6 +138,7 @@ export class Outbox {
 
   /** Nothing can be sent any more: what waits gets the error, at the next turn like from `pg`. */
   refuseAll(error: unknown): void {
+    this.#preferred = 0
     for (const submission of this.#queue.splice(0)) this.refuse(submission, error)
     this.#tellQuiet()
   }
@@ -151,9 +159,14 @@ export class Outbox {
       const [next] = this.#queue
       if (next?.mayOverlap?.(this.#raw.connection) !== true) return
       setPipeline(this.#raw, true)
-      this.#queue.shift()
+      this.#takeNext()
       this.#write(next)
     }
+  }
+
+  #takeNext(): Submission | undefined {
+    if (this.#preferred > 0) this.#preferred -= 1
+    return this.#queue.shift()
   }
 
   #write(submission: Submission): void {

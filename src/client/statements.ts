@@ -126,6 +126,11 @@ export class PreparedStatements {
     if (name !== undefined) this.#shapes.set(name, shape)
   }
 
+  /** Whether the server does not have it any more, or not as it was, and it has not been prepared anew. */
+  isLost(name: string): boolean {
+    return this.#toClose.has(name)
+  }
+
   /** Writes that the server is to forget what is not used any more. */
   close(wire: Wire): void {
     if (this.#toClose.size === 0) return

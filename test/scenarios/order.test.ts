@@ -157,3 +157,19 @@ t.test('reads that were sent together are all run again', async t => {
   const results = await Promise.all([1, 2, 3].map(() => connection.query(read)))
   for (const { fields } of results) t.equal(fields.at(-1)?.name, 'later')
 })
+
+t.test(
+  'changes that were sent together and all have lost what was prepared keep their order',
+  async t => {
+    const { connection, holder } = await waiting(t)
+    holder.release()
+    const plain = 'insert into log (entry) values ($1)'
+    for (let i = 0; i < 4; i += 1) await connection.query(plain, ['before'])
+    await connection.query('deallocate all')
+    await postgres.admin('truncate log')
+    const given = ['1', '2', '3', '4', '5']
+    const results = await Promise.all(given.map(entry => connection.query(plain, [entry])))
+    for (const { rowCount } of results) t.equal(rowCount, 1)
+    t.strictSame(await entries(), given)
+  }
+)
