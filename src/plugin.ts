@@ -1,4 +1,10 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyRequest,
+  RouteOptions
+} from 'fastify'
 import fp from 'fastify-plugin'
 import { pgUrlFault } from './client/config.js'
 import { Engine } from './engine.js'
@@ -32,7 +38,7 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
   // Which of several databases it is about, is on every line.
   const log = name === undefined ? app.log : app.log.child({ database: name })
   const engine = new Engine({ settings, log, name, isDisconnect, onAbort })
-  if (options.requireDatabase) await assertAnswers(engine)
+  if (options.requireDatabase) await assertAnswers(engine, log)
   registry.add(name, engine)
   if (options.problemJson) app.addHook('onSend', onSendProblem)
   // Fastify waits for the requests under way, and only then calls onClose: by then the time must be running.
@@ -41,10 +47,11 @@ const plugin: FastifyPluginAsync<DbPluginOptions> = async (app, options) => {
 }
 
 /** @throws {UnavailableError | MisconfiguredError} it does not; nothing of the engine is left then */
-async function assertAnswers(engine: Engine): Promise<void> {
+async function assertAnswers(engine: Engine, log: FastifyBaseLogger): Promise<void> {
   try {
     await engine.ping()
   } catch (error) {
+    log.error({ err: error }, 'the database is required, and does not answer')
     await engine.close()
     throw error
   }

@@ -169,6 +169,18 @@ t.test('an app boots while the database is away, unless it insists on one', asyn
   t.match(served.db.status(), { state: 'up', checkedOut: 0 })
 })
 
+t.test('why a required database does not answer is in the log', async t => {
+  const lines: string[] = []
+  const app = Fastify({ logger: { stream: { write: line => lines.push(line) } } })
+  t.teardown(() => app.close())
+  const url = new URL(postgres.url)
+  url.pathname = '/nowhere'
+  const boot = async () => app.register(dbPlugin, { url: url.href, requireDatabase: true, env: {} })
+  await t.rejects(boot, { code: 'FST_DB_MISCONFIGURED' })
+  t.match(lines.join(''), /database \\"nowhere\\" does not exist/)
+  t.notMatch(lines.join(''), url.password)
+})
+
 t.test('the headers survive a custom error handler and a wrapped error', async t => {
   const engineOptions = { recovery_timeout: 0 }
   const app = await buildApp(t, { url: 'postgres://127.0.0.1:1/nobody', engineOptions }, app => {
