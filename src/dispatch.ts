@@ -45,7 +45,11 @@ export class Dispatch {
       } catch (error) {
         // It was not what failed first.
         if (client.lost === undefined) await attempt.ending?.catch(() => {})
-        if (attempt.again === undefined) throw error
+        if (attempt.again === undefined) {
+          // Lost with its client, it is never answered.
+          this.#unanswered.delete(attempt)
+          throw error
+        }
         sent = attempt.again
         attempt.again = undefined
       } finally {

@@ -173,3 +173,12 @@ t.test(
     t.strictSame(await entries(), given)
   }
 )
+
+t.test('what was lost with an earlier client keeps nothing from being run again', async t => {
+  const { connection, holder } = await waiting(t)
+  holder.release()
+  await t.rejects(connection.query('select pg_terminate_backend(pg_backend_pid())'))
+  for (let i = 0; i < 4; i += 1) await connection.query(insert, ['before'])
+  await postgres.admin('alter table log add column after_all int')
+  t.match(await connection.query(insert, ['kept']), { rowCount: 1 })
+})
