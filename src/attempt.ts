@@ -55,7 +55,10 @@ export class Attempt implements ExchangeOptions {
 
   /** Whether it will fail, since something that it executes as prepared is not there any more. */
   reliesOnLost(statements: PreparedStatements | undefined): boolean {
-    return this.parts.some(({ name }) => name !== undefined && statements?.isLost(name) === true)
+    return this.parts.some(part => {
+      const isPrepared = part instanceof QueryPart && !part.isParsed
+      return isPrepared && part.name !== undefined && statements?.isLost(part.name) === true
+    })
   }
 
   /** What was learned about the transaction while it was open. */

@@ -116,12 +116,10 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
     this.#session.assertNothingPending()
-    return this.#session.use(client =>
-      this.#delivery.prepareFor(client, undefined, () => {
-        this.#account.written('untracked', client.isInTransaction)
-        return client.exposeAlone()
-      })
-    )
+    return this.#delivery.lend(undefined, client => {
+      this.#account.written('untracked', client.isInTransaction)
+      return client.exposeAlone()
+    })
   }
 
   /** The client held now, to be looked at; none before the first statement, and between two clients. */

@@ -62,23 +62,24 @@ export class Delivery {
   }
 
   /**
-   * Makes the client ready for a query of a library's own, in front of which nothing can ride, and has it used before
-   * anything that was started later.
+   * Has a client used for a query of a library's own, in front of which nothing can ride: in its turn, so that it is
+   * part of the transaction that it was started in, and neither overtakes nor is overtaken.
    */
-  prepareFor<Result>(
-    client: Client,
+  lend<Result>(
     text: string | undefined,
-    use: () => Result | Promise<Result>
+    work: (client: Client) => Result | Promise<Result>,
+    use?: Use
   ): Promise<Result> {
-    return this.#inTurn(async carried => {
+    const run = async (client: Client, carried: OpenTransaction | undefined) => {
       if (carried === undefined) this.#session.assertNothingPending()
       else await this.#beginAlone(client, carried)
-      this.#prepared(client, text)
-      return use()
-    })
+      this.#lent(client, text)
+      return work(client)
+    }
+    return this.#inTurn(carried => this.#session.use(client => run(client, carried), use))
   }
 
-  #prepared(client: Client, text: string | undefined): void {
+  #lent(client: Client, text: string | undefined): void {
     const kind = text === undefined ? undefined : statementKind(text)
     if (kind?.kind === 'read') return
     this.#replay.taint(client, undefined)

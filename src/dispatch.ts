@@ -11,22 +11,22 @@ import type { Inquiry } from './inquiry.js'
 import type { Job } from './job.js'
 import type { Replay } from './replay.js'
 import { beginning, unlimited } from './statement-timeout.js'
+import type { StopSign } from './stop-sign.js'
 
 /** Writes one try of a job to a client, with what is to ride with it, and enters in the account what becomes of it. */
 export class Dispatch {
   readonly #account: Account
   readonly #inquiry: Inquiry
   readonly #replay: Replay
-  readonly #stop: { readonly timeLeft: number | undefined }
+  readonly #stop: Pick<StopSign, 'timeLeft'>
   /** Written, and not answered yet. */
   readonly #unanswered = new Set<Attempt>()
 
-  /** `stop` knows how many milliseconds the request has left, if it is limited. */
   constructor(
     account: Account,
     inquiry: Inquiry,
     replay: Replay,
-    stop: { readonly timeLeft: number | undefined }
+    stop: Pick<StopSign, 'timeLeft'>
   ) {
     this.#account = account
     this.#inquiry = inquiry
@@ -125,6 +125,7 @@ export class Dispatch {
    */
   #sendAgain<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
     if (attempt.exchange?.isStale !== true || client.isInTransaction) return
+    if (job.signals?.some(({ aborted }) => aborted)) return
     for (const other of this.#unanswered) {
       const mayCommute = attempt.isReading && other.isReading
       const isBehind = !other.isSentAgain && !other.reliesOnLost(client.statements)

@@ -1,4 +1,5 @@
 import type { Connection, Submittable } from 'pg'
+import type { Client } from './client/client.js'
 import type { Submission } from './client/outbox.js'
 import type { Delivery } from './delivery.js'
 import type { Session } from './session.js'
@@ -23,23 +24,20 @@ export function submitTo<Query extends Submittable>(
   const { transaction } = delivery
   const signals = transaction?.signal && [transaction.signal]
   let target: Connection | undefined
-  session
-    .use(
-      client =>
-        delivery.prepareFor(client, text, () => {
-          submission.handleError = (error, connection) => {
-            if (client.isOver(submission)) return
-            target = connection
-            const reason = session.stop.reasonFor(error, signals)
-            const failure = reason ? reason.thrown : session.fail(client, error)
-            const explained = session.explain(failure, text)
-            handleError.call(submission, asError(explained), connection)
-          }
-          client.submit(submission)
-          transaction?.onAborted(reason => client.interrupt(reason, submission))
-        }),
-      { statement: text, signals }
-    )
+  const submit = (client: Client) => {
+    submission.handleError = (error, connection) => {
+      if (client.isOver(submission)) return
+      target = connection
+      const reason = session.stop.reasonFor(error, signals)
+      const failure = reason ? reason.thrown : session.fail(client, error)
+      const explained = session.explain(failure, text)
+      handleError.call(submission, asError(explained), connection)
+    }
+    client.submit(submission)
+    transaction?.onAborted(reason => client.interrupt(reason, submission))
+  }
+  delivery
+    .lend(text, submit, { statement: text, signals })
     .catch((error: unknown) => handleError.call(submission, asError(error), target as Connection))
   return submittable
 }

@@ -43,6 +43,8 @@ export class QueryPart implements Part {
   /** Where its name is known from, if we have given it. */
   #prepared: PreparedStatements | undefined
   #isDescribed = false
+  /** It has brought its own preparation along: nothing that the session has lost can make it fail. */
+  isParsed = false
   /** A row that cannot be parsed. */
   error: Error | undefined
   /** The server has executed it. */
@@ -165,6 +167,7 @@ export class QueryPart implements Part {
       if (wire.parsedStatements[name] !== undefined) return
       if (wire.submittedNamedStatements[name] !== undefined) return
     }
+    this.isParsed = true
     wire.parse({ text: this.text, name, types: this.#types })
     if (name) wire.submittedNamedStatements[name] = this.text
   }

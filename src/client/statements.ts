@@ -98,6 +98,8 @@ export class PreparedStatements {
   readonly #prepared = new Set<string>()
   /** To be closed before anything else is prepared: the server does not mind if it does not know them. */
   readonly #toClose = new Set<string>()
+  /** Those among them that the server does not have any more, or not as they were. */
+  readonly #lost = new Set<string>()
   /** What their rows consist of: as long as a statement is prepared, the server does not let that change. */
   readonly #shapes = new Map<string, RowShape>()
 
@@ -128,7 +130,7 @@ export class PreparedStatements {
 
   /** Whether the server does not have it any more, or not as it was, and it has not been prepared anew. */
   isLost(name: string): boolean {
-    return this.#toClose.has(name)
+    return this.#lost.has(name)
   }
 
   /** Writes that the server is to forget what is not used any more. */
@@ -140,6 +142,7 @@ export class PreparedStatements {
       this.#forget(name)
     }
     this.#toClose.clear()
+    this.#lost.clear()
   }
 
   /** Whether the error is about the statement's preparation: it was not executed, and may be sent as it is. */
@@ -153,6 +156,7 @@ export class PreparedStatements {
     // DISCARD ALL and DEALLOCATE ALL take all of them.
     for (const lost of isGone ? this.#prepared : [name]) {
       this.#toClose.add(lost)
+      this.#lost.add(lost)
       this.#shapes.delete(lost)
       delete wire.parsedStatements[lost]
       delete wire.submittedNamedStatements[lost]

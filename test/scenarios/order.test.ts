@@ -182,3 +182,58 @@ t.test('what was lost with an earlier client keeps nothing from being run again'
   await postgres.admin('alter table log add column after_all int')
   t.match(await connection.query(insert, ['kept']), { rowCount: 1 })
 })
+
+t.test(
+  'a query of a library that waits for a client stays in the transaction it was started in',
+  async t => {
+    const undo = new Error('undo')
+    for (const isFollowed of [false, true]) {
+      const { connection, holder } = await waiting(t)
+      let first: Promise<unknown> = Promise.resolve()
+      const one = connection.transaction(async () => {
+        first = others['a pg.Query']?.(connection) ?? first
+        if (!isFollowed) throw undo
+      })
+      holder.release()
+      if (!isFollowed) await t.rejects(one, undo)
+      else {
+        await one
+        const next = connection.transaction(async () => {
+          await connection.query(insert, ['undone'])
+          throw undo
+        })
+        await t.rejects(next, undo)
+      }
+      await first
+      t.strictSame(await entries(), isFollowed ? ['first'] : [])
+    }
+  }
+)
+
+t.test('a cursor that waits for a client is not overtaken in its transaction', async t => {
+  const { connection, holder } = await waiting(t)
+  const both = connection.transaction(() =>
+    Promise.all([others['a cursor']?.(connection), connection.query(insert, ['second'])])
+  )
+  holder.release()
+  await both
+  t.strictSame(await entries(), ['first', 'second'])
+})
+
+t.test(
+  'a change that has lost what was prepared does not come behind one that brings its own',
+  async t => {
+    const { connection, holder } = await waiting(t)
+    holder.release()
+    const mark = "update log set entry = entry || ' marked' where entry <> $1"
+    for (let i = 0; i < 3; i += 1) await connection.query(insert, ['before'])
+    await connection.query(mark, ['none'])
+    await postgres.admin('truncate log')
+    await connection.query('deallocate all')
+    await t.rejects(
+      Promise.all([connection.query(insert, ['first']), connection.query(mark, ['none'])]),
+      { code: '26000' }
+    )
+    t.strictSame(await entries(), [])
+  }
+)
