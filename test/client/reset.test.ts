@@ -194,7 +194,9 @@ t.test('a session that dies during its reset is not fit for anybody', async t =>
     t.match(client.lost, { code: '57P01' })
   }
   const beforeReset = async () => {
+    const ended = new Promise(resolve => client.raw.once('end', resolve))
     await postgres.terminateBackends({ pids: [pidOf(client)] })
+    await ended
   }
   const client = await openClient(t, postgres.url, { beforeReset })
   const reset = client.reset()
