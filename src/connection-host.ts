@@ -1,22 +1,17 @@
-import type { Doubt } from './doubt.js'
+import type { DeliveryHost } from './delivery.js'
 import type { Ledger } from './ledger.js'
 import type { OnAbort } from './on-abort.js'
 import type { QueryRecorder } from './query-record.js'
-import type { ReplayBudget } from './replay.js'
 import type { SessionHost } from './session-host.js'
 import type { StatementMeter } from './statement-meter.js'
 import type { Deadline } from './stop-sign.js'
 
 /** What a connection needs of the engine it belongs to. */
-export interface ConnectionHost extends SessionHost {
-  readonly budget: ReplayBudget
+export interface ConnectionHost extends SessionHost, DeliveryHost {
   /** For engines whose statements are measured. */
   readonly meter: StatementMeter | undefined
-  /** None where `resolve_doubt` is off, or the server does not let us ask. */
-  doubt(): Doubt | undefined
   /** What becomes of a request that is not safe, when its client has left. */
   readonly onAbort: OnAbort
-  onReplay(statement: string | undefined, error: unknown): void
   pause(ms: number): Promise<void>
 }
 

@@ -6,26 +6,20 @@ import type { Client } from './client/client.js'
 import { Exchange } from './client/exchange.js'
 import { Script } from './client/script.js'
 import { Dispatch } from './dispatch.js'
-import type { Doubt } from './doubt.js'
 import { ConnectionClosedError } from './errors.js'
 import { Failure } from './failure.js'
-import { Inquiry } from './inquiry.js'
+import { Inquiry, type InquiryHost } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
 import { Verification } from './pool/checkout.js'
-import { Replay, type ReplayBudget } from './replay.js'
+import { Replay, type ReplayHost } from './replay.js'
 import { runScript } from './run-script.js'
 import type { Session } from './session.js'
 import type { Probe, Use } from './session-host.js'
 import { statementKind } from './statement-kind.js'
 import { beginning } from './statement-timeout.js'
 
-export interface DeliveryHost {
-  readonly budget: ReplayBudget
-  /** None where `resolve_doubt` is off, or the server does not let us ask. */
-  doubt(): Doubt | undefined
-  onReplay(text: string, error: unknown): void
-}
+export interface DeliveryHost extends InquiryHost, ReplayHost {}
 
 const MAX_REPLAYS = 2
 

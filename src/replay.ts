@@ -47,7 +47,7 @@ const MAX_COUNTED_CLIENTS = 100
 
 export interface ReplayHost {
   readonly budget: ReplayBudget
-  onReplay(text: string, error: unknown): void
+  onReplay(statement: string | undefined, error: unknown): void
 }
 
 /** Whether what a connection has tried in vain may be done again, unseen. */

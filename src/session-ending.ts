@@ -3,7 +3,7 @@ import { ClientGoneError, ConnectionClosedError, type EngineError } from './erro
 export type Why = (cause?: unknown) => EngineError
 
 export interface EndingHost {
-  /** How long what still runs may go on, in milliseconds. */
+  /** How long what still runs may go on after the session has ended, in milliseconds. */
   readonly returnTimeout: number
   setTimer(ms: number, fn: () => void): { cancel(): void }
 }

@@ -5,21 +5,18 @@ import type { LeakWatch } from './leak-watch.js'
 import type { Ledger } from './ledger.js'
 import type { Verification } from './pool/checkout.js'
 import type { Pool } from './pool/pool.js'
+import type { EndingHost } from './session-ending.js'
+import type { StopClock } from './stop-sign.js'
 
 /** What a session needs of the engine it belongs to. */
-export interface SessionHost {
+export interface SessionHost extends EndingHost, StopClock {
   readonly pool: Pool<Client>
   /** `pool_pre_ping_timeout`, in milliseconds. */
   readonly pingTimeout: number
-  /** How long what still runs may go on after the session has ended, in milliseconds. */
-  readonly returnTimeout: number
   readonly leakWatch: LeakWatch
   judge(error: unknown, phase: Phase, client: Client | undefined): Verdict
   /** The error as the application gets it. */
   explain(error: unknown, verdict: Verdict, ledger: Ledger, context: ErrorContext): unknown
-  /** Clock reading, in milliseconds. */
-  now(): number
-  setTimer(ms: number, fn: () => void): { cancel(): void }
 }
 
 /** The first use of a client that was lent unverified: what it sends is to show whether the client lives. */

@@ -1,5 +1,6 @@
 import type { Connection } from 'pg'
 import type { SessionClient } from './config.js'
+import { CorkedWrites } from './corked-writes.js'
 import { Exchange } from './exchange.js'
 
 /** Anything `pg.Client.query` takes besides texts: a cursor, a query stream, COPY, our own statements. */
@@ -204,25 +205,4 @@ function isRunnable(submission: Submission): submission is Runnable {
 /** Its types say that it cannot be changed; a test holds against the installed `pg` that it can. */
 function setPipeline(raw: SessionClient, isOn: boolean): void {
   Reflect.set(raw, 'pipeline', isOn)
-}
-
-/** Gathers what is written within one turn of the event loop, so that it leaves in one packet. */
-class CorkedWrites {
-  readonly #raw: SessionClient
-  #isCorked = false
-
-  constructor(raw: SessionClient) {
-    this.#raw = raw
-  }
-
-  gather(): void {
-    if (this.#isCorked) return
-    const { stream } = this.#raw.connection
-    this.#isCorked = true
-    stream.cork()
-    process.nextTick(() => {
-      this.#isCorked = false
-      stream.uncork()
-    })
-  }
 }

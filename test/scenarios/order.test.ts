@@ -59,6 +59,12 @@ t.test('a BEGIN with a time limit is not overtaken by what it was to undo', asyn
   t.strictSame(await entries(), [])
 })
 
+async function ready(test: Pick<typeof t, 'teardown'>): Promise<Connection> {
+  const { connection, holder } = await waiting(test)
+  holder.release()
+  return connection
+}
+
 /** Each is to write "first". */
 const others: Record<string, (connection: Connection) => Promise<unknown>> = {
   'a text of several statements': connection =>
@@ -75,8 +81,7 @@ const others: Record<string, (connection: Connection) => Promise<unknown>> = {
 
 for (const [what, first] of Object.entries(others)) {
   t.test(`${what} is not overtaken by the statement behind it`, async t => {
-    const { connection, holder } = await waiting(t)
-    holder.release()
+    const connection = await ready(t)
     for (const isInTransaction of [false, true]) {
       await postgres.admin('truncate log')
       await connection.query('select 1')
@@ -91,8 +96,7 @@ for (const [what, first] of Object.entries(others)) {
 t.test(
   'the settings of a text of several statements count for the statement behind it',
   async t => {
-    const { connection, holder } = await waiting(t)
-    holder.release()
+    const connection = await ready(t)
     await connection.query('select 1')
     const [, { rows }] = await Promise.all([
       connection.query("set application_name to 'ours'; select 1"),
@@ -104,8 +108,7 @@ t.test(
 
 /** A connection that has prepared the INSERT, which then comes to return something else. */
 async function outdated(test: Pick<typeof t, 'teardown'>) {
-  const { connection, holder } = await waiting(test)
-  holder.release()
+  const connection = await ready(test)
   for (let i = 0; i < 4; i += 1) await connection.query(insert, ['before'])
   await postgres.admin('truncate log')
   await postgres.admin(`alter table log add column ${`c${Math.random()}`.replace('.', '')} int`)
@@ -149,8 +152,7 @@ t.test('it fails rather than to come behind a change that was sent with it', asy
 })
 
 t.test('reads that were sent together are all run again', async t => {
-  const { connection, holder } = await waiting(t)
-  holder.release()
+  const connection = await ready(t)
   const read = 'select * from log'
   for (let i = 0; i < 3; i += 1) await connection.query(read)
   await postgres.admin('alter table log add column later int')
@@ -161,8 +163,7 @@ t.test('reads that were sent together are all run again', async t => {
 t.test(
   'changes that were sent together and all have lost what was prepared keep their order',
   async t => {
-    const { connection, holder } = await waiting(t)
-    holder.release()
+    const connection = await ready(t)
     const plain = 'insert into log (entry) values ($1)'
     for (let i = 0; i < 4; i += 1) await connection.query(plain, ['before'])
     await connection.query('deallocate all')
@@ -175,8 +176,7 @@ t.test(
 )
 
 t.test('what was lost with an earlier client keeps nothing from being run again', async t => {
-  const { connection, holder } = await waiting(t)
-  holder.release()
+  const connection = await ready(t)
   await t.rejects(connection.query('select pg_terminate_backend(pg_backend_pid())'))
   for (let i = 0; i < 4; i += 1) await connection.query(insert, ['before'])
   await postgres.admin('alter table log add column after_all int')
@@ -223,8 +223,7 @@ t.test('a cursor that waits for a client is not overtaken in its transaction', a
 t.test(
   'a change that has lost what was prepared does not come behind one that brings its own',
   async t => {
-    const { connection, holder } = await waiting(t)
-    holder.release()
+    const connection = await ready(t)
     const mark = "update log set entry = entry || ' marked' where entry <> $1"
     for (let i = 0; i < 3; i += 1) await connection.query(insert, ['before'])
     await connection.query(mark, ['none'])
