@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { programEnvironment } from '../test/fixtures/program-environment.js'
 import { startEmbeddedPostgres } from './embedded-postgres.js'
 import {
   findBinaries,
@@ -134,8 +135,7 @@ for (const [how, code, signal] of endings) {
 
 function startProgram(code: string) {
   const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '--eval', code]
-  // The test runner's own loaders stay out of it.
-  const env = { ...process.env, NODE_OPTIONS: '' }
+  const env = programEnvironment()
   return spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'ignore'] })
 }
 

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { programEnvironment } from '../test/fixtures/program-environment.js'
 
 t.test('without DATABASE_URL it serves from a PostgreSQL of its own, until SIGTERM', async t => {
   const { server, lines } = run(t, { PORT: '0' })
@@ -35,16 +36,7 @@ t.test('a wrong ENGINE_OPTIONS key ends it as well, and the PostgreSQL with it',
 function run(t: Test, variables: NodeJS.ProcessEnv) {
   const program = fileURLToPath(new URL('server.ts', import.meta.url))
   const args = ['--import', 'tsx', '--conditions=fastify-pg-engine:source', program]
-  // The test runner's own loaders stay out of it, and so does the database of whoever runs the tests.
-  const env = {
-    ...process.env,
-    NODE_OPTIONS: '',
-    // tsx makes other texts of the same files: what is covered of these would be taken for lines of those.
-    _TAPJS_PROCESSINFO_COVERAGE_: '0',
-    DATABASE_URL: '',
-    LOG_LEVEL: 'warn',
-    ...variables
-  }
+  const env = programEnvironment({ DATABASE_URL: '', LOG_LEVEL: 'warn', ...variables })
   const server = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => server.kill('SIGKILL'))
   const errors = server.stderr.setEncoding('utf8')
