@@ -3,8 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 /** After this the bench gives a request up. */
 const PATIENCE_MS = 40_000
-/** Before a worker tries again whose server does not even answer; half of it to one and a half, so that they do not march in step. */
+/** Before a worker tries again whose server does not even answer. */
 const PAUSE_MS = 20
+/** Before one does that was refused: still ten times sooner than it was told to. */
+const REFUSED_PAUSE_MS = 100
 
 export interface Answer {
   /** The status, `none` if the connection broke or there was none to be had, `hung` if it never came. */
@@ -54,10 +56,15 @@ export class Load {
       const isWrite = id % 4 === 0
       const reply = await ask(this.#agent, this.#port, isWrite ? 'POST' : 'GET', `/note?id=${id}`)
       this.answers.push({ ...reply, id: isWrite ? id : undefined })
-      const isRefused = reply.status === '503' && this.#isPatient
-      if (reply.status === 'none' || isRefused) await pause(PAUSE_MS * (0.5 + Math.random()))
+      if (reply.status === 'none') await pause(jittered(PAUSE_MS))
+      if (reply.status === '503' && this.#isPatient) await pause(jittered(REFUSED_PAUSE_MS))
     }
   }
+}
+
+/** Half of it to one and a half, so that the workers do not march in step. */
+function jittered(ms: number): number {
+  return ms * (0.5 + Math.random())
 }
 
 export function ask(

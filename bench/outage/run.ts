@@ -39,6 +39,7 @@ const BEFORE_MS = 2 * SECOND
 const AFTER_MS = 2 * SECOND
 /** With `recovery_timeout` 0: the first connect that fails has closed the gate by then. */
 const CLOSED_BY_MS = 200
+const REFUSING_MS = 5 * SECOND
 
 const { values: options } = parseArgs({
   options: {
@@ -100,7 +101,7 @@ async function measureRefusals(postgres: EmbeddedPostgres) {
   const stoppedAt = Date.now()
   await pause(CLOSED_BY_MS)
   await contender.report()
-  await pause(2 * SECOND)
+  await pause(REFUSING_MS)
   const report = await contender.report()
   const startedAt = Date.now()
   await postgres.start()

@@ -24,7 +24,9 @@ export interface RecoveryParts {
 const YOUNG_MS = 2000
 const SHORTEST_PAUSE_MS = 25
 const LONGEST_YOUNG_PAUSE_MS = 45
-const LONGEST_PAUSE_MS = 2000
+const LONGEST_PAUSE_MS = 1334
+/** Of a long outage's pauses, drawn by chance, so that many processes do not meet. The longest stays above a second. */
+const JITTER_PART = 1 / 4
 /** Only a part of the pool connects at once, so that a server that has just come back meets no storm. */
 const CONNECTING_PART = 1 / 4
 /** So few are no storm, and one connect that hangs must not keep a small pool from connecting. */
@@ -192,13 +194,13 @@ export class Recovery {
     closure.timer = clock.setTimer(pause, run, { background: true })
   }
 
-  /** Uniform while the outage is young; then doubling, with jitter, so that many processes do not meet. */
+  /** Uniform while the outage is young; then doubling, with jitter. */
   #pause(closure: Closure): number {
     const { clock, random } = this.#parts
     if (clock.now() - closure.since < YOUNG_MS) {
       return SHORTEST_PAUSE_MS + random() * (LONGEST_YOUNG_PAUSE_MS - SHORTEST_PAUSE_MS)
     }
     closure.ceiling = Math.min(LONGEST_PAUSE_MS, closure.ceiling * 2)
-    return (closure.ceiling * (1 + random())) / 2
+    return closure.ceiling * (1 - random() * JITTER_PART)
   }
 }

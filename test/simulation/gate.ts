@@ -6,7 +6,7 @@ export type Announcement =
 /** `design.md` §10; times in milliseconds. */
 const YOUNG = 2000
 const YOUNG_PAUSE = { least: 25, most: 45 }
-const LONGEST_PAUSE = 2000
+const LONGEST_PAUSE = 1334
 
 /**
  * The world's own account of the recovery gate: whether the pool may open clients now, how many at once, and when the
@@ -119,6 +119,6 @@ export class Gate {
     if (now - (this.closedAt ?? now) < YOUNG) return least + draw * (most - least)
     this.#oldPauses += 1
     const longest = Math.min(LONGEST_PAUSE, most * 2 ** this.#oldPauses)
-    return (longest * (1 + draw)) / 2
+    return longest - (longest * draw) / 4
   }
 }

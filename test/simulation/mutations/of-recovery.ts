@@ -144,7 +144,7 @@ export const RECOVERY: readonly Change[] = [
   },
   {
     name: 'a long outage is probed all the time',
-    find: '(closure.ceiling * (1 + random())) / 2',
+    find: 'closure.ceiling * (1 - random() * JITTER_PART)',
     replace: 'closure.ceiling * random()'
   },
   {
