@@ -91,7 +91,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws {TransactionStateError} a transaction is open already
    * @throws what `fn` throws, or what BEGIN and COMMIT do
    */
-  async transaction<Result>(
+  transaction<Result>(
     fn: (transaction: Transaction) => Promise<Result>,
     options: TransactionOptions = {}
   ): Promise<Result> {

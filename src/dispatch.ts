@@ -40,7 +40,7 @@ export class Dispatch {
     for (;;) {
       try {
         await sent
-        await attempt.ending
+        if (attempt.ending !== undefined) await attempt.ending
         return job.result(attempt.parts)
       } catch (error) {
         // It was not what failed first.

@@ -14,8 +14,10 @@ export class OpenTransaction {
   #isOver = false
   readonly #watches: (() => void)[] = []
   #running = 0
-  #onQuiet: (() => void)[] = []
-  #claim: { over: Promise<void>; end: () => void } | undefined
+  readonly #onQuiet: (() => void)[] = []
+  /** A statement is under way that carries BEGIN. */
+  #isClaimed = false
+  readonly #onReleased: (() => void)[] = []
 
   constructor(begin: string, isReadOnly: boolean, signal?: AbortSignal) {
     this.begin = begin
@@ -42,7 +44,9 @@ export class OpenTransaction {
     this.enter()
     try {
       // Only for whoever is under way: behind a wait nobody can tell any more who has taken the client.
-      while (!this.isBegun && this.#claim !== undefined) await this.#claim.over
+      while (!this.isBegun && this.#isClaimed) {
+        await new Promise<void>(resolve => this.#onReleased.push(resolve))
+      }
       if (!this.#claims()) return await work(undefined)
       try {
         return await work(this)
@@ -68,18 +72,13 @@ export class OpenTransaction {
     if (this.isRefused)
       throw new TransactionStateError('The server refused to begin the transaction')
     if (this.isBegun || this.#isOver) return false
-    let end = () => {}
-    const over = new Promise<void>(resolve => {
-      end = resolve
-    })
-    this.#claim = { over, end }
+    this.#isClaimed = true
     return true
   }
 
   #release(): void {
-    const claim = this.#claim
-    this.#claim = undefined
-    claim?.end()
+    this.#isClaimed = false
+    for (const tell of this.#onReleased.splice(0)) tell()
   }
 
   /** A statement of it is under way until {@link leave}: also one that nobody waits for. */
@@ -93,9 +92,13 @@ export class OpenTransaction {
     for (const tell of this.#onQuiet.splice(0)) tell()
   }
 
+  get isQuiet(): boolean {
+    return this.#running === 0
+  }
+
   /** What ends the transaction comes behind all of it. */
   async whenQuiet(): Promise<void> {
-    if (this.#running === 0) return
+    if (this.isQuiet) return
     await new Promise<void>(resolve => this.#onQuiet.push(resolve))
   }
 }

@@ -6,6 +6,7 @@ import type { RequestScope } from './request-scope.js'
 
 /** A name becomes a member and the prefix of environment variables. */
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/
+const NO_NAMES: readonly string[] = []
 
 /**
  * The databases that one encapsulation context knows: its own, and those of the contexts around it. `app.db` is the
@@ -15,7 +16,7 @@ export class Registry {
   readonly #outer: Registry | undefined
   readonly #named = new Map<string, Engine>()
   #unnamed: Engine | undefined
-  #root: { unnamed: Engine | undefined; names: string[]; value: object } | undefined
+  #root: { unnamed: Engine | undefined; names: readonly string[]; value: object } | undefined
 
   constructor(outer: Registry | undefined) {
     this.#outer = outer
@@ -79,8 +80,9 @@ export class Registry {
     return this.#named.get(name) ?? this.#outer?.find(name)
   }
 
-  names(): string[] {
-    return [...(this.#outer?.names() ?? []), ...this.#named.keys()]
+  names(): readonly string[] {
+    const outer = this.#outer?.names() ?? NO_NAMES
+    return this.#named.size === 0 ? outer : [...outer, ...this.#named.keys()]
   }
 }
 
@@ -97,7 +99,7 @@ const OWN_MEMBERS = new Set(['query', 'pool', 'then'])
  */
 function withMembers(
   unnamed: object | undefined,
-  names: string[],
+  names: readonly string[],
   find: (name: string) => object | undefined
 ): object {
   if (unnamed !== undefined && names.length === 0) return unnamed

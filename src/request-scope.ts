@@ -9,7 +9,7 @@ import type { Deadline } from './stop-sign.js'
 interface Closing {
   readonly closed: boolean
   readonly destroyed: boolean
-  once(event: 'close', listener: () => void): unknown
+  on(event: 'close', listener: () => void): unknown
 }
 
 /** The part of `reply.raw` that tells when a request is over. */
@@ -62,7 +62,7 @@ export class RequestScope {
     const closing = response.stream ?? response
     // An injected response never says that it is closed.
     if (closing.closed || closing.destroyed) this.#onClose(response)
-    else closing.once('close', () => this.#onClose(response))
+    else closing.on('close', () => this.#onClose(response))
   }
 
   get isAnswering(): boolean {

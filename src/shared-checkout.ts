@@ -13,12 +13,12 @@ export class SharedCheckout<C extends PoolClient> {
   /** Nobody may join it any more. */
   isCalledOff = false
   #waiting = 0
+  /** Of anybody who waits. */
+  #hasSignals = false
 
   constructor(checkout: Checkout<C>) {
     this.#checkout = checkout
     this.#lease = checkout.promise
-    // Whoever has left does not hear of it.
-    this.#lease.catch(() => {})
   }
 
   callOff(reason: unknown): void {
@@ -27,8 +27,7 @@ export class SharedCheckout<C extends PoolClient> {
   }
 
   /**
-   * Those who wait are served in the order in which they came, whether or not they have signals: each is told one turn
-   * after the checkout.
+   * Those who wait are served in the order in which they came, whether or not they have signals.
    *
    * @throws the checkout's error, or the reason of the signal that was aborted
    */
@@ -36,10 +35,12 @@ export class SharedCheckout<C extends PoolClient> {
     if (signals !== undefined) return this.#waitUnlessAborted(signals)
     // It stays to the end, as whoever has no signal does.
     this.#waiting += 1
-    return this.#lease.then()
+    // Who has signals is told one turn later than the checkout, and so is who comes behind.
+    return this.#hasSignals ? this.#lease.then() : this.#lease
   }
 
   #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease<C>> {
+    this.#hasSignals = true
     return new Promise((resolve, reject) => {
       throwIfAborted(signals)
       let isWaiting = true

@@ -107,11 +107,11 @@ export class StatementRunner implements TransactionHost {
   async control(text: string): Promise<{ command: string }> {
     const delivery = this.#delivery
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
-    if (isOver) await delivery.transaction?.whenQuiet()
+    if (isOver && delivery.transaction?.isQuiet === false) await delivery.transaction.whenQuiet()
     this.#session.assertNothingPending()
     if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
     if (isOver && delivery.transaction?.isBegun === false) return { command: text }
-    return delivery.deliver({
+    return await delivery.deliver({
       text,
       effect: text === 'COMMIT' ? 'commit' : 'nothing',
       isRepeatable: false,

@@ -56,6 +56,7 @@ export class Transactions {
     runner.assertUsable()
     if (this.#route) return savepoint(this.#route, fn, options)
     if (delivery.transaction !== undefined || this.#session.isInTransaction) throw overlapping()
+    if (retries === 0) return await this.#once(fn, begin, readOnly, signal)
     return withRetries(() => this.#once(fn, begin, readOnly, signal), {
       retries,
       random: Math.random,
@@ -98,13 +99,8 @@ export class Transactions {
     this.#runner.assertUsable()
     signal?.throwIfAborted()
     this.#begin(begin, isReadOnly, signal)
-    const unlessAborted = async (transaction: Transaction) => {
-      const result = await fn(transaction)
-      signal?.throwIfAborted()
-      return result
-    }
     try {
-      return await runTransaction(this.#runner, unlessAborted)
+      return await runTransaction(this.#runner, signal ? unlessAborted(fn, signal) : fn)
     } finally {
       this.#end()
     }
@@ -123,6 +119,17 @@ export class Transactions {
     delivery.transaction?.end()
     delivery.transaction = undefined
     session.unhold()
+  }
+}
+
+function unlessAborted<Result>(
+  fn: (transaction: Transaction) => Promise<Result>,
+  signal: AbortSignal
+): (transaction: Transaction) => Promise<Result> {
+  return async transaction => {
+    const result = await fn(transaction)
+    signal.throwIfAborted()
+    return result
   }
 }
 

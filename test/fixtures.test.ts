@@ -58,8 +58,10 @@ t.test('a frozen backend answers when it is thawed', async t => {
 t.test('a statement can be waited for', async t => {
   const client = await connectClient(t, postgres.url, 'sleeper')
   const sleep = client.query('select pg_sleep(1000)')
-  const [backend] = await postgres.untilBackends({ where: `wait_event = 'PgSleep'` })
-  t.match(backend, { application_name: 'sleeper', state: 'active' })
+  // The two are not reported as one.
+  const where = `wait_event = 'PgSleep' and state = 'active'`
+  const [backend] = await postgres.untilBackends({ where })
+  t.match(backend, { application_name: 'sleeper' })
   await Promise.all([postgres.terminateBackends(), t.rejects(sleep, { code: '57P01' })])
 })
 

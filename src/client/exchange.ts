@@ -1,5 +1,5 @@
 import type { Connection } from 'pg'
-import type { Part } from './parts.js'
+import { ControlPart, type Part } from './parts.js'
 import { PgQueryDescendant } from './pg-query.js'
 import { QueryPart } from './query-part.js'
 import type { PreparedStatements } from './statements.js'
@@ -77,25 +77,15 @@ export class Exchange extends PgQueryDescendant {
     const refusal = this.#options.refusal?.()
     if (refusal) return refusal
     const wire = connection as unknown as Wire
-    const { statements } = this.#options
     for (const part of this.#parts) {
       const fault = part.fault(wire, this.#parts)
       if (fault) return fault
       if (part instanceof QueryPart) part.adopt(this._result._types, this.binary)
     }
     this.isSubmitted = true
-    wire.stream.cork()
-    try {
-      if (this.isProbing) {
-        wire.close({ type: 'P' })
-        wire.flush()
-      }
-      statements?.close(wire)
-      for (const part of this.#parts) part.write(wire, statements)
-      wire.sync()
-    } finally {
-      wire.stream.uncork()
-    }
+    const alone = this.#aloneAndSimple
+    if (alone === undefined) this.#write(wire)
+    else wire.query(alone.text)
     this.#wire = wire
     this.#onSubmitted()
     return null
@@ -138,6 +128,29 @@ export class Exchange extends PgQueryDescendant {
       this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
     this.#forgetNames()
     this.callback(error, undefined)
+  }
+
+  /** What one message says as well as four: a COMMIT, most often. */
+  get #aloneAndSimple(): ControlPart | undefined {
+    const [first, second] = this.#parts
+    const isSimple = second === undefined && !this.isProbing
+    return isSimple && first instanceof ControlPart ? first : undefined
+  }
+
+  #write(wire: Wire): void {
+    const { statements } = this.#options
+    wire.stream.cork()
+    try {
+      if (this.isProbing) {
+        wire.close({ type: 'P' })
+        wire.flush()
+      }
+      statements?.close(wire)
+      for (const part of this.#parts) part.write(wire, statements)
+      wire.sync()
+    } finally {
+      wire.stream.uncork()
+    }
   }
 
   /** Of a result that arrived, and cannot be read. */

@@ -44,7 +44,31 @@ export class RowShape {
   }
 }
 
+/** The class that `pg` has for them; a test holds it against the installed one. */
+type Field = new (
+  name: string,
+  tableID: number,
+  columnID: number,
+  dataTypeID: number,
+  dataTypeSize: number,
+  dataTypeModifier: number,
+  format: string
+) => FieldDef
+
 /** The application may do what it likes with those of its result. */
 function copies(fields: readonly FieldDef[]): FieldDef[] {
-  return fields.map(field => Object.assign(Object.create(Object.getPrototypeOf(field)), field))
+  return fields.map(copy)
+}
+
+function copy(field: FieldDef): FieldDef {
+  const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format } = field
+  return new (field.constructor as Field)(
+    name,
+    tableID,
+    columnID,
+    dataTypeID,
+    dataTypeSize,
+    dataTypeModifier,
+    format
+  )
 }

@@ -49,8 +49,7 @@ export class QueryPart implements Part {
   error: Error | undefined
   /** The server has executed it. */
   isComplete = false
-  /** The command tag of its answer, without its counts. */
-  tag: string | undefined
+  #completion: CommandCompleteMessage | undefined
 
   /** `mayPrepare`: it may be given a name under which the server keeps it prepared, if it has none. */
   constructor(config: QueryConfig, values: unknown[] | undefined, mayPrepare = false) {
@@ -71,6 +70,13 @@ export class QueryPart implements Part {
   /** What it asked for; none until it is complete, and none if that cannot be read. */
   get result(): unknown {
     return this.isComplete && this.error === undefined ? this.#result : undefined
+  }
+
+  /** The command tag of its answer, without its counts. */
+  get tag(): string | undefined {
+    const text = this.#completion?.text
+    const end = text?.indexOf(' ') ?? -1
+    return end < 0 ? text : text?.slice(0, end)
   }
 
   /** What a client gives the queries it runs: its parsers of types, and whether it wants binary results. */
@@ -135,7 +141,7 @@ export class QueryPart implements Part {
     if (!this.#isDescribed) this.#prepared?.describedAs(this.#name, new RowShape([]))
     if (message === undefined) return
     this.#result?.addCommandComplete(message)
-    this.tag = message.text.split(' ', 1)[0]
+    this.#completion = message
   }
 
   onCopyIn(wire: Wire): void {

@@ -42,6 +42,25 @@ t.test('several statements cost one Sync, and each gets its own answer', async t
   t.equal(client.isInTransaction, false)
 })
 
+t.test('a COMMIT by itself is one message', async t => {
+  const proxy = await startProxy(t, postgres)
+  let types = ''
+  proxy.onConnection(({ toServer }) =>
+    onMessages(toServer, true, ({ type, bytes }, forward) => {
+      types += type
+      forward(bytes)
+    })
+  )
+  const client = await openClient(t, proxy.url(postgres.url))
+  await exchange(client, [new ControlPart('BEGIN'), query('select 1')])
+  types = ''
+  const commit = new ControlPart('COMMIT')
+  await exchange(client, [commit])
+  t.equal(types, 'Q')
+  t.equal(commit.tag, 'COMMIT')
+  t.equal(client.isInTransaction, false)
+})
+
 t.test(
   'a statement that fails has those behind it skipped, and a failed BEGIN the rest',
   async t => {

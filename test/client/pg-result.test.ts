@@ -1,11 +1,14 @@
 import pg from 'pg'
 import t from 'tap'
 import { PgResult, RowShape } from '../../src/client/pg-result.js'
+import { startPostgres } from '../fixtures/postgres.js'
 
-const fields = [
-  { name: 'id', dataTypeID: 23, format: 'text' },
-  { name: 'title', dataTypeID: 25, format: 'text' }
-] as pg.FieldDef[]
+const postgres = await startPostgres(t)
+const client = new pg.Client(postgres.url)
+await client.connect()
+// As the installed pg makes them.
+const { fields } = await client.query("select 7 as id, 'x' as title")
+await client.end()
 
 function described(rowMode?: string) {
   const result = new PgResult(rowMode, pg.types)
