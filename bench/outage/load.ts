@@ -5,8 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 const PATIENCE_MS = 40_000
 /** Before a worker tries again whose server does not even answer. */
 const PAUSE_MS = 20
-/** Before one does that was refused: still ten times sooner than it was told to. */
-const REFUSED_PAUSE_MS = 100
+/** Before one does that was refused: still twenty times sooner than it was told to. */
+const REFUSED_PAUSE_MS = 50
 
 export interface Answer {
   /** The status, `none` if the connection broke or there was none to be had, `hung` if it never came. */

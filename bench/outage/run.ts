@@ -39,7 +39,9 @@ const BEFORE_MS = 2 * SECOND
 const AFTER_MS = 2 * SECOND
 /** With `recovery_timeout` 0: the first connect that fails has closed the gate by then. */
 const CLOSED_BY_MS = 200
-const REFUSING_MS = 5 * SECOND
+/** The first refusals are those of code that is not compiled yet: what they take is told by itself. */
+const COLD_MS = SECOND
+const REFUSING_MS = 6 * SECOND
 
 const { values: options } = parseArgs({
   options: {
@@ -99,9 +101,9 @@ async function measureRefusals(postgres: EmbeddedPostgres) {
   await pause(BEFORE_MS)
   await postgres.stop('fast')
   const stoppedAt = Date.now()
-  await pause(CLOSED_BY_MS)
+  await pause(CLOSED_BY_MS + COLD_MS)
   await contender.report()
-  await pause(REFUSING_MS)
+  await pause(REFUSING_MS - COLD_MS)
   const report = await contender.report()
   const startedAt = Date.now()
   await postgres.start()
@@ -111,7 +113,9 @@ async function measureRefusals(postgres: EmbeddedPostgres) {
   const answers = load.answers.filter(
     ({ at, ms }) => at - ms > stoppedAt + CLOSED_BY_MS && at < startedAt
   )
-  const times = answers.map(({ ms }) => ms)
+  const warmAt = stoppedAt + CLOSED_BY_MS + COLD_MS
+  const cold = answers.filter(({ at }) => at < warmAt).map(({ ms }) => ms)
+  const times = answers.filter(({ at }) => at >= warmAt).map(({ ms }) => ms)
   return {
     answers: answers.length,
     'of them 503 with Retry-After': answers.filter(
@@ -119,6 +123,7 @@ async function measureRefusals(postgres: EmbeddedPostgres) {
     ).length,
     'p50 (ms)': quantile(times, 0.5),
     'p99 (ms)': quantile(times, 0.99),
+    'p99 of the first second (ms)': quantile(cold, 0.99),
     'p99 within the server (ms)': quantile(report?.refusedMs ?? [], 0.99)
   }
 }
