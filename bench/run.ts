@@ -49,7 +49,7 @@ const ROUTES = ['/read', '/app-read', '/transaction', '/route-transaction', '/fi
 const OWN_ROUTES = ['/app-read', '/route-transaction']
 
 function routesOf(server: string): string[] {
-  if (server === 'pg held') return ['/read']
+  if (server === 'pg held') return ['/read', '/transaction']
   if (server === 'pg pipelined') return ['/read', '/five-reads']
   return ROUTES.filter(route => server.startsWith('ours') || !OWN_ROUTES.includes(route))
 }

@@ -13,7 +13,7 @@ export class SharedCheckout<C extends PoolClient> {
   /** Nobody may join it any more. */
   isCalledOff = false
   #waiting = 0
-  /** Of anybody who waits. */
+  /** Somebody who has signals waits, or has waited. */
   #hasSignals = false
 
   constructor(checkout: Checkout<C>) {

@@ -55,22 +55,38 @@ export const servers: Record<string, (app: FastifyInstance, url: string) => Prom
     app.get('/five-reads', () => Promise.all(FIVE.map(read)))
   },
 
-  /** The limit of `pg` where each request has a client to itself: no pool, no check, with a named statement. */
+  /**
+   * The limit of `pg` where each request has a client to itself: no pool, no check, with a named statement. A transaction
+   * in two round trips, which is only good for a limit: a failed BEGIN would let the statement be committed by itself.
+   */
   'pg held': async (app, url) => {
-    const clients = Array.from({ length: CONNECTIONS }, () => new pg.Client(url))
+    const clients = Array.from(
+      { length: CONNECTIONS },
+      () => new pg.Client({ connectionString: url, pipeline: true })
+    )
     await Promise.all(clients.map(client => client.connect()))
     app.addHook('onClose', () => Promise.all(clients.map(client => client.end())))
     const waiting: ((client: pg.Client) => void)[] = []
-    app.get('/read', async () => {
+    const hold = async (work: (client: pg.Client) => Promise<unknown>) => {
       const client = clients.pop() ?? (await new Promise<pg.Client>(take => waiting.push(take)))
       try {
-        return (await client.query({ name: 'read', text, values: [someId()] })).rows[0]
+        return await work(client)
       } finally {
         const next = waiting.shift()
         if (next) next(client)
         else clients.push(client)
       }
-    })
+    }
+    const read = async (client: pg.Client) =>
+      (await client.query({ name: 'read', text, values: [someId()] })).rows[0]
+    app.get('/read', () => hold(read))
+    app.get('/transaction', () =>
+      hold(async client => {
+        const [, row] = await Promise.all([client.query('BEGIN'), read(client)])
+        await client.query('COMMIT')
+        return row
+      })
+    )
   },
 
   ours: (app, url) => addOurs(app, url, {}),

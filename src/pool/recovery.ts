@@ -25,7 +25,7 @@ const YOUNG_MS = 2000
 const SHORTEST_PAUSE_MS = 25
 const LONGEST_YOUNG_PAUSE_MS = 45
 const LONGEST_PAUSE_MS = 1334
-/** Of a long outage's pauses, drawn by chance, so that many processes do not meet. The longest stays above a second. */
+/** This much of a long pause is left to chance, so that many processes do not meet; never two probes within a second. */
 const JITTER_PART = 1 / 4
 /** Only a part of the pool connects at once, so that a server that has just come back meets no storm. */
 const CONNECTING_PART = 1 / 4
