@@ -123,7 +123,7 @@ t.test('a serialization failure at COMMIT is a 503 that may be repeated at once'
 
 const COMMIT = ({ name, statement }: ProtocolMessage, wanted: string) =>
   name === wanted && statement === 'COMMIT'
-const BEFORE: Point = { way: 'toServer', side: 'before', message: m => COMMIT(m, 'Parse') }
+const BEFORE: Point = { way: 'toServer', side: 'before', message: m => COMMIT(m, 'Query') }
 const AFTER: Point = { way: 'toClient', side: 'before', message: m => COMMIT(m, 'CommandComplete') }
 
 /** Loses the connection at a point of the route's COMMIT. */

@@ -21,7 +21,7 @@ function replyWith(raw: { closed: boolean; sent?: boolean }): FastifyReply {
   const response = {
     writableEnded: false,
     destroyed: false,
-    once: (_: string, listener: () => void) => listeners.push(listener),
+    on: (_: string, listener: () => void) => listeners.push(listener),
     destroy: () => {},
     ...raw
   }
