@@ -64,19 +64,21 @@ export class Delivery {
     work: (client: Client) => Result | Promise<Result>,
     use?: Use
   ): Promise<Result> {
+    const started = this.#account.start()
     const run = async (client: Client, carried: OpenTransaction | undefined) => {
       if (carried === undefined) this.#session.assertNothingPending()
       else await this.#beginAlone(client, carried)
-      this.#lent(client, text)
+      this.#lent(client, text, started)
       return work(client)
     }
     return this.#inTurn(carried => this.#session.use(client => run(client, carried), use))
   }
 
-  #lent(client: Client, text: string | undefined): void {
+  #lent(client: Client, text: string | undefined, started: number): void {
     const kind = text === undefined ? undefined : statementKind(text)
     if (kind?.kind === 'read') return
     this.#replay.taint(client, undefined)
+    this.#replay.written(client, started)
     const { isInTransaction } = client
     // A COMMIT in it would not be seen.
     const isUndone = isInTransaction && kind?.control === undefined && kind?.several === false
@@ -100,6 +102,7 @@ export class Delivery {
       if (carried === undefined) session.assertNothingPending()
       else await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
+      this.#replay.written(client, started)
       const written = () => {
         client.role.noteText(text)
         account.written('untracked', client.isInTransaction)
@@ -119,6 +122,7 @@ export class Delivery {
     carried: OpenTransaction | undefined
   ): Promise<Result> {
     const { budget } = this.#host
+    const replay = this.#replay
     const session = this.#session
     const isBehind = this.#running > 0
     this.#running += 1
@@ -128,10 +132,13 @@ export class Delivery {
       signals: job.signals
     }
     try {
+      let lost: unknown
       for (let replays = 0; ; ) {
         const attempt = new Attempt(started, carried)
         const send = (client: Client, probe: Probe | undefined, isVerified: boolean) => {
           session.assertNothingPending()
+          if (lost !== undefined && replay.isOvertaken(client, started)) throw lost
+          if (job.effect !== 'read' || carried !== undefined) replay.written(client, started)
           attempt.probe = probe
           attempt.isVerified = isVerified
           return this.#dispatch.send(client, job, attempt)
@@ -141,6 +148,8 @@ export class Delivery {
           budget.succeeded()
           return result
         } catch (failure) {
+          if (failure === lost) throw session.explain(failure, job.text)
+          lost = failure
           // What was lost with its client was no transaction of the application's.
           if (attempt.isSplit) session.isPendingRollback = false
           if (await this.#inquiry.isCommitted(failure, job, attempt)) {
@@ -150,7 +159,7 @@ export class Delivery {
           if (isFailedPing(failure) && use.verification?.isExhausted === false) continue
           replays += 1
           const mayReplay = replays <= MAX_REPLAYS && (!isBehind || job.effect === 'read')
-          if (mayReplay && this.#replay.take(failure, job, attempt)) continue
+          if (mayReplay && replay.take(failure, job, attempt)) continue
           throw session.explain(failure, job.text)
         }
       }

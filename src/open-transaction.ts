@@ -15,9 +15,9 @@ export class OpenTransaction {
   readonly #watches: (() => void)[] = []
   #running = 0
   readonly #onQuiet: (() => void)[] = []
-  /** A statement is under way that carries BEGIN. */
-  #isClaimed = false
-  readonly #onReleased: (() => void)[] = []
+  /** A statement carries BEGIN, or begins: whoever comes now waits, or would overtake those who wait already. */
+  #isEntering = false
+  readonly #onTurn: (() => void)[] = []
 
   constructor(begin: string, isReadOnly: boolean, signal?: AbortSignal) {
     this.begin = begin
@@ -43,19 +43,27 @@ export class OpenTransaction {
   ): Promise<Result> {
     this.enter()
     try {
-      // Only for whoever is under way: behind a wait nobody can tell any more who has taken the client.
-      while (!this.isBegun && this.#isClaimed) {
-        await new Promise<void>(resolve => this.#onReleased.push(resolve))
-      }
-      if (!this.#claims()) return await work(undefined)
-      try {
-        return await work(this)
-      } finally {
-        this.#release()
-      }
+      return await this.#inOrder(work)
     } finally {
       this.leave()
     }
+  }
+
+  async #inOrder<Result>(
+    work: (carried: OpenTransaction | undefined) => Promise<Result>
+  ): Promise<Result> {
+    if (this.#isEntering) await new Promise<void>(resolve => this.#onTurn.push(resolve))
+    this.#isEntering = true
+    let done: Promise<Result>
+    try {
+      // Those started behind it wait until it is through, also when it must be repeated: if BEGIN failed, they would be
+      // committed one by one.
+      if (this.#isToCarry()) return await work(this)
+      done = work(undefined)
+    } finally {
+      this.#passOn()
+    }
+    return await done
   }
 
   /** BEGIN was answered. To be told with the answer: the session may be lost with the next message. */
@@ -64,21 +72,17 @@ export class OpenTransaction {
     this.isRefused = !isInTransaction
   }
 
-  /**
-   * Whether the caller's statement is to carry BEGIN. Those started behind it wait until it is through, also when it
-   * must be repeated: if BEGIN failed, they would be committed one by one. Whoever is told yes must release.
-   */
-  #claims(): boolean {
+  /** @throws {TransactionStateError} BEGIN was refused */
+  #isToCarry(): boolean {
     if (this.isRefused)
       throw new TransactionStateError('The server refused to begin the transaction')
-    if (this.isBegun || this.#isOver) return false
-    this.#isClaimed = true
-    return true
+    return !this.isBegun && !this.#isOver
   }
 
-  #release(): void {
-    this.#isClaimed = false
-    for (const tell of this.#onReleased.splice(0)) tell()
+  #passOn(): void {
+    const next = this.#onTurn.shift()
+    if (next === undefined) this.#isEntering = false
+    else next()
   }
 
   /** A statement of it is under way until {@link leave}: also one that nobody waits for. */

@@ -93,6 +93,8 @@ export class Session implements Endable, Holder {
         throwIfAborted(use.signals)
         return await work(lease.client, this.#probe(lease, use), !lease.isUnverified)
       } catch (error) {
+        // It has been judged already, and is about another client.
+        if (error instanceof Failure) throw error
         const reason = this.stop.reasonFor(error, use.signals)
         if (reason) throw reason.thrown
         throw this.#wasDead(lease, use) ?? this.fail(lease.client, error, use.isReadOnly)

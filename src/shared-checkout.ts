@@ -41,6 +41,8 @@ export class SharedCheckout<C extends PoolClient> {
 
   #waitUnlessAborted(signals: readonly AbortSignal[]): Promise<Lease<C>> {
     this.#hasSignals = true
+    // Whoever has left does not hear of it.
+    this.#lease.catch(() => {})
     return new Promise((resolve, reject) => {
       throwIfAborted(signals)
       let isWaiting = true

@@ -84,13 +84,13 @@ export class Transaction implements SessionQueryable {
     this.end()
   }
 
-  #statement(query: string | StatementConfig, values?: unknown[]): Promise<QueryResult> {
-    if (this.#isEnded) return Promise.reject(hasEnded())
-    return this.#host.statement(toConfig(query), values)
+  async #statement(query: string | StatementConfig, values?: unknown[]): Promise<QueryResult> {
+    this.#assertOpen()
+    return await this.#host.statement(toConfig(query), values)
   }
 
   #assertOpen(): void {
-    if (this.#isEnded) throw hasEnded()
+    if (this.#isEnded) throw new TransactionStateError('The transaction has ended already')
   }
 }
 
@@ -164,10 +164,6 @@ async function undo(host: TransactionHost, texts: string[]): Promise<void> {
   } catch (failure) {
     host.giveUp(failure)
   }
-}
-
-function hasEnded(): TransactionStateError {
-  return new TransactionStateError('The transaction has ended already')
 }
 
 /** Two transactions of one session cannot run beside each other: the statements of one would be part of the other. */

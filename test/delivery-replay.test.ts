@@ -1,4 +1,4 @@
-import type { Submittable } from 'pg'
+import pg, { type Submittable } from 'pg'
 import t from 'tap'
 import type { Connection } from '../src/connection.js'
 import { at, exchangesOf, openProxied } from './fixtures/open-proxied.js'
@@ -123,6 +123,35 @@ t.test('of statements started together none is run again without the ones before
   await t.rejects(work, lost)
   t.strictSame(await ids(), [])
   t.equal(engine.status().replays, 0)
+})
+
+t.test('what was started before a transaction is not run again within it', async t => {
+  const { conversation, db, engine } = await openProxied(t, postgres)
+  const undone = new Promise<unknown>(resolve => {
+    engine.on('invalidate', () => {
+      const work = db.transaction(async tx => {
+        await tx.query(insert(2))
+        await told
+        throw new RangeError()
+      })
+      resolve(work.catch(error => error))
+    })
+  })
+  await postgres.admin('create table gate as select 1 id')
+  const gate = new pg.Client(postgres.url)
+  await gate.connect()
+  await gate.query('begin; lock table gate')
+  const told = db.query('insert into notes select id from gate').catch(error => error)
+  await postgres.untilBackends({
+    pids: [Number(conversation.pid)],
+    where: "wait_event_type = 'Lock'"
+  })
+  await postgres.terminateBackends({ pids: [Number(conversation.pid)] })
+  await gate.end()
+  t.match(await told, disconnected)
+  t.type(await undone, RangeError)
+  t.strictSame(await ids(), [])
+  t.equal(db.outcome, 'rolled_back')
 })
 
 t.test('statements started together behind a BEGIN that is lost run after it', async t => {

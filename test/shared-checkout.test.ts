@@ -34,6 +34,20 @@ t.test('who leaves is told the reason, and the others wait on', async t => {
   t.equal(await stayed, client)
 })
 
+t.test('whoever was aborted while it began does not hear what becomes of it', async t => {
+  const one = new Checkout<FakeClient>(0, 0)
+  const shared = new SharedCheckout(one)
+  const reason = new Error('gone')
+  await t.rejects(shared.wait([AbortSignal.abort(reason)]), reason)
+  const unheard: unknown[] = []
+  const listener = (error: unknown) => unheard.push(error)
+  process.on('unhandledRejection', listener)
+  one.reject(new Error('nobody asks'))
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('unhandledRejection', listener)
+  t.strictSame(unheard, [])
+})
+
 t.test('the last one to leave calls it off', async t => {
   const { shared } = checkout()
   const leaving = [new AbortController(), new AbortController()]

@@ -236,3 +236,34 @@ t.test(
     t.strictSame(await entries(), [])
   }
 )
+
+t.test('what waits for the text that begins a transaction is not overtaken', async t => {
+  const { connection, holder } = await waiting(t)
+  holder.release()
+  await connection.transaction(async tx => {
+    const begun = postgres.untilBackends({ where: "wait_event = 'PgSleep' and state = 'active'" })
+    const started = [tx.query('select 1; select pg_sleep(0.2)'), tx.query(insert, ['1'])]
+    await begun
+    started.push(tx.query(insert, ['2']))
+    await Promise.all(started)
+  })
+  t.strictSame(await entries(), ['1', '2'])
+})
+
+t.test(
+  'nor is what is told that the transaction has begun, whoever comes a moment later',
+  async t => {
+    for (let turns = 0; turns < 12; turns += 1) {
+      const { connection, holder } = await waiting(t)
+      holder.release()
+      await connection.transaction(async tx => {
+        const first = tx.query('select 1')
+        const started = [tx.query(insert, ['1']), tx.query(insert, ['2'])]
+        await first
+        for (let turn = 0; turn < turns; turn += 1) await undefined
+        await Promise.all([...started, tx.query(insert, ['3'])])
+      })
+      t.strictSame(await entries(), ['1', '2', '3'], `${turns} turns`)
+    }
+  }
+)
