@@ -78,7 +78,7 @@ export class Delivery {
     const kind = text === undefined ? undefined : statementKind(text)
     if (kind?.kind === 'read') return
     this.#replay.taint(client, undefined)
-    this.#replay.written(client, started)
+    this.#replay.begins(client, started)
     const { isInTransaction } = client
     // A COMMIT in it would not be seen.
     const isUndone = isInTransaction && kind?.control === undefined && kind?.several === false
@@ -102,7 +102,7 @@ export class Delivery {
       if (carried === undefined) session.assertNothingPending()
       else await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
-      this.#replay.written(client, started)
+      this.#replay.begins(client, started)
       const written = () => {
         client.role.noteText(text)
         account.written('untracked', client.isInTransaction)
@@ -138,7 +138,7 @@ export class Delivery {
         const send = (client: Client, probe: Probe | undefined, isVerified: boolean) => {
           session.assertNothingPending()
           if (lost !== undefined && replay.isOvertaken(client, started)) throw lost
-          if (job.effect !== 'read' || carried !== undefined) replay.written(client, started)
+          if (carried !== undefined || job.leavesState) replay.begins(client, started)
           attempt.probe = probe
           attempt.isVerified = isVerified
           return this.#dispatch.send(client, job, attempt)

@@ -57,8 +57,8 @@ export class Replay {
   readonly #account: Account
   /** The client that carries session state of this connection's own, and what made it: it cannot be gone on with on another. */
   #tainted: { client: Client; by: Attempt | undefined } | undefined
-  /** What of all but plain reads was started last, among what was written to this client. */
-  #written: { client: Client; started: number } | undefined
+  /** What may have begun a transaction on this client was started then, as the account counts. */
+  #begun: { client: Client; started: number } | undefined
 
   constructor(host: ReplayHost, session: Session, account: Account) {
     this.#host = host
@@ -71,18 +71,16 @@ export class Replay {
     if (this.#tainted?.client !== client) this.#tainted = { client, by }
   }
 
-  /** More than a plain read is written; `started` tells when it was started, as the account counts. */
-  written(client: Client, started: number): void {
-    if (this.#written?.client !== client) this.#written = { client, started }
-    else if (this.#written.started < started) this.#written.started = started
+  /** Something is written that may begin a transaction; `started` tells when it was started, as the account counts. */
+  begins(client: Client, started: number): void {
+    const before = this.#begun?.client === client ? this.#begun.started : 0
+    this.#begun = { client, started: Math.max(before, started) }
   }
 
-  /**
-   * Whether what is to be done again would come behind what was started later: in a transaction that it is no part of,
-   * or after a change that was to follow it.
-   */
+  /** Whether what is to be done again would become part of a transaction that was started after it. */
   isOvertaken(client: Client, started: number): boolean {
-    return this.#written?.client === client && this.#written.started > started
+    if (this.#begun?.client !== client || this.#begun.started <= started) return false
+    return client.isInTransaction || !client.isReady
   }
 
   /** Takes one from the budget, if it may: only for what is known to have had no effect, where the session had no state of its own. */
