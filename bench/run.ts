@@ -14,7 +14,7 @@ and in turn, so that what slows the machine down slows all of them.
   --rounds N           the median counts (default 3)
   --connections LIST   of HTTP, busy at the same time (default 1,10,50,200)
   --delay LIST         milliseconds added to each answer of PostgreSQL (default 0,2)
-  --only TEXT          those whose "server /route" contains it; the baseline is measured besides
+  --only LIST          those whose "server /route" contains one of them; the baseline is measured besides
 `
 const BASELINE = '@fastify/postgres /read'
 const WARM_UP = { seconds: 0.5 }
@@ -59,7 +59,10 @@ async function startContenders(url: string): Promise<Contender[]> {
   for (const name of Object.keys(servers)) {
     const wanted = routesOf(name)
       .map(path => ({ label: `${name} ${path}`, path }))
-      .filter(({ label }) => label === BASELINE || label.includes(options.only))
+      .filter(
+        ({ label }) =>
+          label === BASELINE || options.only.split(',').some(text => label.includes(text))
+      )
     if (wanted.length === 0) continue
     const server = await new ServerProcess(name, url).start()
     for (const one of wanted) contenders.push({ ...one, server })
