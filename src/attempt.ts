@@ -28,6 +28,8 @@ export class Attempt implements ExchangeOptions {
   /** The same, sent once more: it was not executed as it was prepared. */
   again: Promise<void> | undefined
   isSentAgain = false
+  /** Its caller has gone on without it, and was told so: nothing more is begun for it. */
+  isLeft = false
   isReading = false
   /** How its exchange is sent. */
   refusal: (() => Error | undefined) | undefined
@@ -39,6 +41,10 @@ export class Attempt implements ExchangeOptions {
   constructor(started: number, carried?: OpenTransaction) {
     this.started = started
     this.carried = carried
+  }
+
+  leave(): void {
+    this.isLeft = true
   }
 
   /** Whether the server knew of it: only then can it have had an effect. */

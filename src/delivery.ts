@@ -11,6 +11,7 @@ import { Failure } from './failure.js'
 import { Inquiry, type InquiryHost } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
+import { Patience } from './patience.js'
 import { Verification } from './pool/checkout.js'
 import { Replay, type ReplayHost } from './replay.js'
 import { runScript } from './run-script.js'
@@ -18,8 +19,9 @@ import type { Session } from './session.js'
 import type { Probe, Use } from './session-host.js'
 import { statementKind } from './statement-kind.js'
 import { beginning } from './statement-timeout.js'
+import type { StopClock } from './stop-sign.js'
 
-export interface DeliveryHost extends InquiryHost, ReplayHost {}
+export interface DeliveryHost extends InquiryHost, ReplayHost, StopClock {}
 
 const MAX_REPLAYS = 2
 
@@ -34,6 +36,7 @@ export class Delivery {
   readonly #inquiry: Inquiry
   readonly #replay: Replay
   readonly #dispatch: Dispatch
+  readonly #patience: Patience
   /** Deliveries that have not settled: what is started behind them is not run again without them. */
   #running = 0
   transaction: OpenTransaction | undefined
@@ -45,6 +48,12 @@ export class Delivery {
     this.#inquiry = new Inquiry(account, host, session.stop)
     this.#replay = new Replay(host, session, account)
     this.#dispatch = new Dispatch(account, this.#inquiry, this.#replay, session.stop)
+    this.#patience = new Patience(host, session.stop, account)
+  }
+
+  /** Something was cancelled, and the server has not shown yet that it heard of it. */
+  get isUnresponsive(): boolean {
+    return this.#patience.isExhausted
   }
 
   /** @throws the error as the application is to see it */
@@ -108,7 +117,9 @@ export class Delivery {
         account.written('untracked', client.isInTransaction)
       }
       const script = new Script(config, written, refusal)
-      const runIt = (one: Script) => runCancellable(client, one, signals, account)
+      const runIt = (one: Script) => {
+        return this.#patience.wait(runCancellable(client, one, signals, account), signals, () => {})
+      }
       const onEnded = transaction && ((error: Error) => session.giveUp(error))
       return runScript(client, script, onEnded, runIt)
     }
@@ -141,7 +152,8 @@ export class Delivery {
           if (carried !== undefined || job.leavesState) replay.begins(client, started)
           attempt.probe = probe
           attempt.isVerified = isVerified
-          return this.#dispatch.send(client, job, attempt)
+          const sent = this.#dispatch.send(client, job, attempt)
+          return this.#patience.wait(sent, job.signals, () => attempt.leave())
         }
         try {
           const result = await session.attempt(send, use)

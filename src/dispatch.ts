@@ -125,6 +125,7 @@ export class Dispatch {
    */
   #sendAgain<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
     if (attempt.exchange?.isStale !== true || client.isInTransaction) return
+    if (attempt.isLeft) return
     if (job.signals?.some(({ aborted }) => aborted)) return
     for (const other of this.#unanswered) {
       const mayCommute = attempt.isReading && other.isReading
@@ -149,7 +150,8 @@ export class Dispatch {
     isDone: boolean
   ): Promise<void> {
     const account = this.#account
-    const mayCommit = isDone && !account.isCutOff(attempt.started, 'commit')
+    const isWanted = !attempt.isLeft && !account.isCutOff(attempt.started, 'commit')
+    const mayCommit = isDone && isWanted
     const part = new ControlPart(mayCommit ? 'COMMIT' : 'ROLLBACK')
     const onSubmitted = () => {
       if (!mayCommit) return

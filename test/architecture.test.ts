@@ -69,6 +69,7 @@ const FLOORS: Record<string, number> = {
   'shared-reads.ts': 3,
   'statement-job.ts': 3,
   'statement-timeout.ts': 3,
+  'patience.ts': 3,
   'stop-sign.ts': 3,
   'time-limit.ts': 3,
   'telemetry.ts': 3,

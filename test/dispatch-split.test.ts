@@ -125,6 +125,26 @@ t.test('cancelled, it has done nothing', async t => {
   t.same(await ids(), [2])
 })
 
+t.test('left without an answer, it is not committed when that comes', async t => {
+  const { conversation, db } = await openCold(t)
+  const controller = new AbortController()
+  const isRun = new Promise<void>(resolve => {
+    conversation.at(at('before', 'CommandComplete', 'insert'), () => {
+      conversation.connection.freeze('toClient')
+      resolve()
+    })
+  })
+  const left = db.query({ text: insert(1), signal: controller.signal })
+  await isRun
+  controller.abort(new Error('enough'))
+  await t.rejects(left, { message: 'enough' })
+  t.equal(db.outcome, 'rolled_back')
+  conversation.connection.thaw()
+  await db.query(insert(2))
+  t.same(await ids(), [2])
+  t.notOk(exchangesOf(conversation).flat().includes('COMMIT'))
+})
+
 t.test(
   'behind a read on a cold client, a write waits until that has shown that it lives',
   async t => {
