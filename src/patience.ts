@@ -5,7 +5,7 @@ import { DeadlineError } from './errors.js'
 import type { StopClock, StopSign } from './stop-sign.js'
 
 /** Enough for a server that is there to have something cancelled, and to say what became of it. */
-const GRACE_MS = 100
+export const GRACE_MS = 100
 
 type Signals = readonly AbortSignal[] | undefined
 

@@ -1,3 +1,4 @@
+import { GRACE_MS } from './patience.js'
 import type { TransactionOptions } from './queryable.js'
 import { isSeconds, SECONDS_EXPECTED } from './time-limit.js'
 import { beginText } from './transaction.js'
@@ -17,8 +18,9 @@ export interface RouteDatabaseConfig {
   /** Have the server refuse any write of `req.db`. Default: false. */
   readOnly?: boolean
   /**
-   * Seconds from the arrival of the request after which its statements are cancelled and no more are started: the
-   * reply is a 503 `FST_DB_DEADLINE`. Fastify's `handlerTimeout` counts too, if it is sooner. Default: none.
+   * Seconds from the arrival of the request within which the database has to answer; a tenth of that before, at most
+   * 0.1 s, its statements are cancelled and no more are started: the reply is a 503 `FST_DB_DEADLINE`. Fastify's
+   * `handlerTimeout` counts too, if it is sooner. Default: none.
    */
   timeout?: number
 }
@@ -41,14 +43,20 @@ export function routeConfigFaults(config: unknown): string[] {
   })
 }
 
-/** How long a request's work may take, in milliseconds; `handlerTimeout` is Fastify's, 0 = none. */
+/** How long a request's work may take until it is cut off, in milliseconds; `handlerTimeout` is Fastify's, 0 = none. */
 export function requestLimit(
   config: RouteDatabaseConfig | undefined,
   handlerTimeout: number
 ): number | undefined {
-  const own = config?.timeout === undefined ? Number.POSITIVE_INFINITY : config.timeout * 1000
+  const own = config?.timeout === undefined ? Number.POSITIVE_INFINITY : cutOff(config.timeout)
   const limit = Math.min(own, handlerTimeout || Number.POSITIVE_INFINITY)
   return limit === Number.POSITIVE_INFINITY ? undefined : limit
+}
+
+/** The rest, in which it is found out what became of what is cancelled, is part of what was allowed. */
+function cutOff(seconds: number): number {
+  const milliseconds = seconds * 1000
+  return milliseconds - Math.min(GRACE_MS, milliseconds / 10)
 }
 
 /** The transaction that a route asks for, if it does. */

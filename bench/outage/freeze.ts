@@ -15,9 +15,15 @@ const FULL = 0.7
 
 /** The postmaster and all its processes are stopped as they are, with their sockets open, and go on later. */
 export async function freeze(postgres: EmbeddedPostgres, server: string) {
+  const unlimited = await freezeUnder('/note', postgres, server)
+  if (!server.startsWith('ours')) return [unlimited]
+  return [unlimited, await freezeUnder('/limited', postgres, server)]
+}
+
+async function freezeUnder(path: string, postgres: EmbeddedPostgres, server: string) {
   await query(postgres.url, SCHEMA)
   const contender = await new Contender(server, postgres.url).start()
-  const load = new Load(contender.port, { workers: WORKERS, isPatient: true })
+  const load = new Load(contender.port, { workers: WORKERS, isPatient: true, path })
   await pause(BEFORE_MS)
   const pids = await processesOf(postgres)
   const frozenAt = Date.now()
@@ -41,7 +47,7 @@ export async function freeze(postgres: EmbeddedPostgres, server: string) {
   const full = bucket.find(isFull)
   const since = (from: number, at: number | undefined) => (at === undefined ? 'never' : at - from)
   return {
-    server,
+    server: `${server}, ${path}`,
     ...answersByStatus(load.answers),
     'detected after (ms)': since(frozenAt, detection),
     'first 200 after SIGCONT (ms)': since(thawedAt, first),

@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly workers: number
   /** Who is refused pauses before the next request, so that what is measured is not how long the queue of the others is. */
   readonly isPatient?: boolean
+  /** What is asked for, with GET and POST. Default: `/note`. */
+  readonly path?: string
 }
 
 /** One request in four inserts a row that no other request does. */
@@ -32,14 +34,16 @@ export class Load {
   readonly #agent: Agent
   readonly #port: number
   readonly #isPatient: boolean
+  readonly #path: string
   readonly #workers: Promise<void>[]
   #nextId = 1
   #isOver = false
 
-  constructor(port: number, { workers, isPatient = false }: LoadOptions) {
+  constructor(port: number, { workers, isPatient = false, path = '/note' }: LoadOptions) {
     this.#agent = new Agent({ keepAlive: true, maxSockets: workers })
     this.#port = port
     this.#isPatient = isPatient
+    this.#path = path
     this.#workers = Array.from({ length: workers }, () => this.#work())
   }
 
@@ -54,7 +58,8 @@ export class Load {
     while (!this.#isOver) {
       const id = this.#nextId++
       const isWrite = id % 4 === 0
-      const reply = await ask(this.#agent, this.#port, isWrite ? 'POST' : 'GET', `/note?id=${id}`)
+      const method = isWrite ? 'POST' : 'GET'
+      const reply = await ask(this.#agent, this.#port, method, `${this.#path}?id=${id}`)
       this.answers.push({ ...reply, id: isWrite ? id : undefined })
       if (reply.status === 'none') await pause(jittered(PAUSE_MS))
       if (reply.status === '503' && this.#isPatient) await pause(jittered(REFUSED_PAUSE_MS))

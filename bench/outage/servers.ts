@@ -6,6 +6,9 @@ import postgres from 'postgres'
 /** Connections that each of them may open. */
 export const CONNECTIONS = 15
 
+/** Seconds that a request to `/limited`, of ours, may take; otherwise it is as `/note`, its INSERT in a transaction. */
+export const LIMIT_SECONDS = 1
+
 /** How long the statement of `GET /slow`, of ours, takes. */
 export const SLOW_SECONDS = 0.5
 const SLOW = `select pg_sleep(${SLOW_SECONDS})`
@@ -60,7 +63,15 @@ export const servers: Record<string, AddRoutes> = {
 async function addOurs(app: FastifyInstance, url: string, options: object): Promise<void> {
   const engineOptions = { pool_size: CONNECTIONS, max_overflow: 0, ...options }
   await app.register(dbPlugin, { url, engineOptions, env: {} })
-  app.get('/note', async request => (await request.db.query(READ, [idOf(request)])).rows[0])
+  const config = { db: { timeout: LIMIT_SECONDS } }
+  const read = async (request: FastifyRequest) =>
+    (await request.db.query(READ, [idOf(request)])).rows[0]
+  app.get('/note', read)
+  app.get('/limited', { config }, read)
+  app.post('/limited', { config }, async request => {
+    await request.db.transaction(tx => tx.query(WRITE, [idOf(request)]))
+    return {}
+  })
   app.get('/slow', async request => (await request.db.query(SLOW)).rows[0])
 }
 
