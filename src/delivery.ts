@@ -118,7 +118,7 @@ export class Delivery {
       }
       const script = new Script(config, written, refusal)
       const runIt = (one: Script) => {
-        return this.#patience.wait(runCancellable(client, one, signals, account), signals, () => {})
+        return this.#inTime(client, runCancellable(client, one, signals, account), signals)
       }
       const onEnded = transaction && ((error: Error) => session.giveUp(error))
       return runScript(client, script, onEnded, runIt)
@@ -153,7 +153,7 @@ export class Delivery {
           attempt.probe = probe
           attempt.isVerified = isVerified
           const sent = this.#dispatch.send(client, job, attempt)
-          return this.#patience.wait(sent, job.signals, () => attempt.leave())
+          return this.#inTime(client, sent, job.signals, attempt)
         }
         try {
           const result = await session.attempt(send, use)
@@ -178,6 +178,21 @@ export class Delivery {
     } finally {
       this.#running -= 1
     }
+  }
+
+  /** Waits as long as there is time. A client that is lost when nobody waits any more is given up all the same. */
+  #inTime<Result>(
+    client: Client,
+    work: Promise<Result>,
+    signals: readonly AbortSignal[] | undefined,
+    attempt?: Attempt
+  ): Promise<Result> {
+    return this.#patience.wait(work, signals, () => {
+      attempt?.leave()
+      work.catch(error => {
+        if (client.lost !== undefined) this.#session.fail(client, error)
+      })
+    })
   }
 
   /** Where READ ONLY was asked for, its refusal of a write says nothing about the server. */

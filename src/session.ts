@@ -5,8 +5,10 @@ import { PendingRollbackError } from './errors.js'
 import { Failure, OF_STATEMENT } from './failure.js'
 import { type Holder, Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
+import { GRACE_MS } from './patience.js'
 import type { Lease } from './pool/slot.js'
 import { type Endable, SessionEnding, type Why } from './session-ending.js'
+import { CancelError } from './session-errors.js'
 import type { Probe, SessionHost, Use } from './session-host.js'
 import { type Deadline, StopSign } from './stop-sign.js'
 
@@ -95,7 +97,7 @@ export class Session implements Endable, Holder {
       } catch (error) {
         // It has been judged already, and is about another client.
         if (error instanceof Failure) throw error
-        const reason = this.stop.reasonFor(error, use.signals)
+        const reason = this.reasonFor(lease.client, error, use.signals)
         if (reason) throw reason.thrown
         throw this.#wasDead(lease, use) ?? this.fail(lease.client, error, use.isReadOnly)
       }
@@ -151,7 +153,7 @@ export class Session implements Endable, Holder {
   /** See {@link Holder}. */
   onTaken(): void {
     this.#isInvalidated = false
-    this.stop.watch(why => this.cancel(why))
+    this.stop.watch(why => this.#late(why))
   }
 
   onDropped(): void {
@@ -202,6 +204,27 @@ export class Session implements Endable, Holder {
       else if (verdict.scope === 'client') this.giveUpSoftly(error)
     }
     return new Failure(error, verdict, 'statement')
+  }
+
+  /** As {@link StopSign.reasonFor}; a client that was lost over it is given up. */
+  reasonFor(
+    client: Client,
+    error: unknown,
+    signals: Use['signals']
+  ): { thrown: unknown } | undefined {
+    const reason = this.stop.reasonFor(error, signals)
+    if (reason !== undefined && client.lost !== undefined) this.fail(client, error)
+    return reason
+  }
+
+  /** What is in a library's hands is told in time only by the loss of its client. */
+  #late(why: Why): void {
+    this.cancel(why)
+    const { client } = this
+    if (client?.isUsed !== true) return
+    this.#host.setTimer(GRACE_MS, () => {
+      if (this.client === client && !client.isReady) client.abandon(new CancelError(why()))
+    })
   }
 
   #probe(lease: Lease<Client>, use: Use): Probe | undefined {

@@ -2,6 +2,7 @@ import { errorCode } from './disconnect.js'
 import { DeadlineError, EngineError } from './errors.js'
 import { Failure, OF_STATEMENT } from './failure.js'
 import type { Why } from './session-ending.js'
+import { CancelError } from './session-errors.js'
 
 /** Clock reading after which nobody needs the work any more; it may cease to hold. */
 export type Deadline = () => number | undefined
@@ -69,14 +70,14 @@ export class StopSign {
   }
 
   /**
-   * What is to be thrown for an error that is but the answer to our having cancelled; nothing for any other. Reasons of
+   * What is to be thrown for an error that is but what came of our having cancelled; nothing for any other. Reasons of
    * ours are explained like other failures, the caller's own are passed on as they are.
    */
   reasonFor(
     error: unknown,
     signals: readonly AbortSignal[] | undefined
   ): { thrown: unknown } | undefined {
-    const isCanceled = errorCode(error) === QUERY_CANCELED
+    const isCanceled = errorCode(error) === QUERY_CANCELED || error instanceof CancelError
     const signal = signals?.find(({ aborted }) => aborted)
     if (signal && (isCanceled || error === signal.reason)) return thrown(signal.reason)
     if (!isCanceled) return undefined

@@ -28,7 +28,7 @@ export function submitTo<Query extends Submittable>(
     submission.handleError = (error, connection) => {
       if (client.isOver(submission)) return
       target = connection
-      const reason = session.stop.reasonFor(error, signals)
+      const reason = session.reasonFor(client, error, signals)
       const failure = reason ? reason.thrown : session.fail(client, error)
       const explained = session.explain(failure, text)
       handleError.call(submission, asError(explained), connection)

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { ClientGoneError } from '../src/errors.js'
 import { Failure } from '../src/failure.js'
+import { CancelError } from '../src/session-errors.js'
 import { StopSign } from '../src/stop-sign.js'
 import { FakeClock } from './fixtures/fake-clock.js'
 
@@ -66,6 +67,9 @@ t.test('a cancelled statement fails for the reason it was cancelled for', async 
   const own = new Error('not needed any more')
   t.strictSame(stop.reasonFor(canceled, [AbortSignal.abort(own)]), { thrown: own })
   t.strictSame(stop.reasonFor(own, [AbortSignal.abort(own)]), { thrown: own })
+  const inVain = new CancelError(new Error('no answer'))
+  t.strictSame(stop.reasonFor(inVain, [AbortSignal.abort(own)]), { thrown: own })
+  t.equal(stop.reasonFor(inVain, undefined), undefined)
   t.equal(stop.reasonFor(new Error('other'), [AbortSignal.abort(own)]), undefined)
   t.equal(stop.reasonFor(canceled, [new AbortController().signal]), undefined)
   await clock.advance(10)

@@ -1,3 +1,4 @@
+import PgCursor from 'pg-cursor'
 import t, { type Test } from 'tap'
 import type { Connection } from '../../src/connection.js'
 import { Ledger } from '../../src/ledger.js'
@@ -21,6 +22,8 @@ interface Case {
   /** The statement whose answer does not come. */
   readonly silentAt: string
   readonly outcome: string
+  /** There is no other way to tell, or to be sure that it is undone. */
+  readonly isGivenUp?: boolean
 }
 
 const own = { timeout: LIMIT_MS / 1000 }
@@ -37,7 +40,8 @@ const limitedByRequest: Record<string, Case> = {
   'the first statement of a transaction': {
     work: db => db.transaction(tx => tx.query(insert)),
     silentAt: insert,
-    outcome: 'rolled_back'
+    outcome: 'rolled_back',
+    isGivenUp: true
   },
   'a later one, with others behind it': {
     work: db =>
@@ -46,7 +50,14 @@ const limitedByRequest: Record<string, Case> = {
         await Promise.all([tx.query('select 2'), tx.query(insert)])
       }),
     silentAt: 'select 2',
-    outcome: 'rolled_back'
+    outcome: 'rolled_back',
+    isGivenUp: true
+  },
+  'a cursor': {
+    work: db => db.query(new PgCursor('select 2')).read(1),
+    silentAt: 'select 2',
+    outcome: 'none',
+    isGivenUp: true
   },
   'a COMMIT': {
     work: db => db.transaction(tx => tx.query(insert)),
@@ -69,7 +80,8 @@ const limitedByItself: Record<string, Case> = {
   'a statement of a transaction': {
     work: db => db.transaction(tx => tx.query({ ...own, text: insert })),
     silentAt: insert,
-    outcome: 'rolled_back'
+    outcome: 'rolled_back',
+    isGivenUp: true
   }
 }
 
@@ -93,13 +105,13 @@ async function inSilence(
   for (const name of ['invalidate', 'close'] as const) engine.on(name, () => given.push(name))
   if (isOfRequest) late = performance.now() + LIMIT_MS
   await t.rejects(work(db), { code: 'FST_DB_DEADLINE', statusCode: 503, retryable: false, outcome })
-  return { conversation, db, engine, given }
+  return { conversation, db, engine, given, protocol }
 }
 
 for (const [name, one] of Object.entries(limitedByRequest)) {
   t.test(`a request is answered in time, whatever the server does: ${name}`, apart, async t => {
     const { db, engine, given } = await inSilence(t, one, { isOfRequest: true })
-    if (one.outcome !== 'rolled_back') t.same(given, [], 'before anybody knows if the client lives')
+    if (!one.isGivenUp) t.same(given, [], 'before anybody knows if the client lives')
     db.end()
     await until(() => engine.status().checkedOut === 0 || given.length > 0)
   })
@@ -108,9 +120,19 @@ for (const [name, one] of Object.entries(limitedByRequest)) {
 for (const [name, one] of Object.entries(limitedByItself)) {
   t.test(`so is a statement that has a limit of its own: ${name}`, apart, async t => {
     const { given } = await inSilence(t, one, { isOfRequest: false })
-    if (one.outcome !== 'rolled_back') t.same(given, [])
+    if (!one.isGivenUp) t.same(given, [])
   })
 }
+
+t.test('once it is known to be lost, the next statement has another one', apart, async t => {
+  const { db, engine, protocol } = await inSilence(t, limitedByItself['a read']!, {
+    isOfRequest: false
+  })
+  const isLost = new Promise(resolve => engine.on('invalidate', resolve))
+  await protocol.proxy.accept()
+  await isLost
+  t.match(await db.query("set application_name = 'next'"), { command: 'SET' })
+})
 
 t.test('the client of a statement that was left is used again', apart, async t => {
   const read = limitedByItself['a read']!
