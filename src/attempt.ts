@@ -5,6 +5,7 @@ import { ControlPart, type Part } from './client/parts.js'
 import { QueryPart } from './client/query-part.js'
 import type { PreparedStatements } from './client/statements.js'
 import type { OpenTransaction } from './open-transaction.js'
+import type { Caller } from './patience.js'
 import type { Probe } from './session-host.js'
 
 /** One try to run a job. */
@@ -16,6 +17,8 @@ export class Attempt implements ExchangeOptions {
   readonly started: number
   /** The transaction whose BEGIN it carries. */
   readonly carried: OpenTransaction | undefined
+  /** Who waits for it, if not for as long as it takes. */
+  readonly caller: Caller | undefined
   /** It is to show whether its client lives. */
   probe: Probe | undefined
   /** Its client was known to live when it was sent. */
@@ -28,8 +31,6 @@ export class Attempt implements ExchangeOptions {
   /** The same, sent once more: it was not executed as it was prepared. */
   again: Promise<void> | undefined
   isSentAgain = false
-  /** Its caller has gone on without it, and was told so: nothing more is begun for it. */
-  isLeft = false
   isReading = false
   /** How its exchange is sent. */
   refusal: (() => Error | undefined) | undefined
@@ -38,13 +39,10 @@ export class Attempt implements ExchangeOptions {
   /** It wrote an effect, or a COMMIT, and no answer has come. */
   isUnanswered = false
 
-  constructor(started: number, carried?: OpenTransaction) {
+  constructor(started: number, carried?: OpenTransaction, caller?: Caller) {
     this.started = started
     this.carried = carried
-  }
-
-  leave(): void {
-    this.isLeft = true
+    this.caller = caller
   }
 
   /** Whether the server knew of it: only then can it have had an effect. */

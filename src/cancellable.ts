@@ -1,4 +1,4 @@
-import { onAborted } from './abort-listener.js'
+import { onAborted, throwIfAborted } from './abort-listener.js'
 import type { Account } from './account.js'
 import type { Client } from './client/client.js'
 import type { Runnable } from './client/outbox.js'
@@ -32,8 +32,10 @@ async function runWatching<Result>(
   run: () => Promise<Result>
 ): Promise<Result> {
   const cancel = ({ reason }: AbortSignal) => {
-    if (!account.isCommitting) client.interrupt(reason, query)
+    // What was not written yet is only taken out.
+    if (!account.isCommitting || !query.isSubmitted) client.interrupt(reason, query)
   }
+  throwIfAborted(signals)
   const watches = signals.map(signal => onAborted(signal, () => cancel(signal)))
   try {
     return await run()

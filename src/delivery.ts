@@ -11,15 +11,16 @@ import { Failure } from './failure.js'
 import { Inquiry, type InquiryHost } from './inquiry.js'
 import type { Job } from './job.js'
 import type { OpenTransaction } from './open-transaction.js'
-import { Patience } from './patience.js'
+import { Caller, Patience } from './patience.js'
 import { Verification } from './pool/checkout.js'
 import { Replay, type ReplayHost } from './replay.js'
 import { runScript } from './run-script.js'
 import type { Session } from './session.js'
+import { CancelError } from './session-errors.js'
 import type { Probe, Use } from './session-host.js'
 import { statementKind } from './statement-kind.js'
 import { beginning } from './statement-timeout.js'
-import type { StopClock } from './stop-sign.js'
+import { type StopClock, toThrow } from './stop-sign.js'
 
 export interface DeliveryHost extends InquiryHost, ReplayHost, StopClock {}
 
@@ -48,20 +49,17 @@ export class Delivery {
     this.#inquiry = new Inquiry(account, host, session.stop)
     this.#replay = new Replay(host, session, account)
     this.#dispatch = new Dispatch(account, this.#inquiry, this.#replay, session.stop)
-    this.#patience = new Patience(host, session.stop, account)
-  }
-
-  /** Something was cancelled, and the server has not shown yet that it heard of it. */
-  get isUnresponsive(): boolean {
-    return this.#patience.isExhausted
+    this.#patience = new Patience(host, session.stop)
   }
 
   /** @throws the error as the application is to see it */
   deliver<Result>(job: Job<Result>): Promise<Result> {
     const started = this.#account.start()
-    const { transaction } = this
-    if (transaction === undefined) return this.#deliver(job, started, undefined)
-    return transaction.inTurn(carried => this.#deliver(job, started, carried))
+    const { signals, text } = job
+    if (this.#patience.isLimited(signals)) {
+      return this.#inTime(signals, text, caller => this.#start(job, started, caller))
+    }
+    return this.#start(job, started)
   }
 
   /**
@@ -74,13 +72,16 @@ export class Delivery {
     use?: Use
   ): Promise<Result> {
     const started = this.#account.start()
-    const run = async (client: Client, carried: OpenTransaction | undefined) => {
-      if (carried === undefined) this.#session.assertNothingPending()
-      else await this.#beginAlone(client, carried)
+    const run = async (client: Client, carried: OpenTransaction | undefined, caller: Caller) => {
+      this.#enter(client, caller)
+      // Not awaited without need, or it would be overtaken.
+      if (carried !== undefined) await this.#beginAlone(client, carried)
       this.#lent(client, text, started)
       return work(client)
     }
-    return this.#inTurn(carried => this.#session.use(client => run(client, carried), use))
+    return this.#inTime(use?.signals, text, caller => {
+      return this.#inTurn(carried => this.#session.use(client => run(client, carried, caller), use))
+    })
   }
 
   #lent(client: Client, text: string | undefined, started: number): void {
@@ -104,12 +105,13 @@ export class Delivery {
     const session = this.#session
     const { transaction } = this
     const started = account.start()
-    const refusal = () => {
-      return account.isCutOff(started, 'untracked') ? new ConnectionClosedError() : undefined
-    }
-    const run = async (client: Client, carried: OpenTransaction | undefined) => {
-      if (carried === undefined) session.assertNothingPending()
-      else await this.#beginAlone(client, carried)
+    const run = async (client: Client, carried: OpenTransaction | undefined, caller: Caller) => {
+      const refusal = () => {
+        const mayBeWritten = !account.isCutOff(started, 'untracked') && !caller.isGone
+        return mayBeWritten ? undefined : new ConnectionClosedError()
+      }
+      this.#enter(client, caller)
+      if (carried !== undefined) await this.#beginAlone(client, carried)
       this.#replay.taint(client, undefined)
       this.#replay.begins(client, started)
       const written = () => {
@@ -117,21 +119,29 @@ export class Delivery {
         account.written('untracked', client.isInTransaction)
       }
       const script = new Script(config, written, refusal)
-      const runIt = (one: Script) => {
-        return this.#inTime(client, runCancellable(client, one, signals, account), signals)
-      }
+      const runIt = (one: Script) => runCancellable(client, one, signals, account)
       const onEnded = transaction && ((error: Error) => session.giveUp(error))
       return runScript(client, script, onEnded, runIt)
     }
     const use = { statement: text, signals }
-    return this.#inTurn(carried => session.use(client => run(client, carried), use))
+    return this.#inTime(signals, text, caller => {
+      return this.#inTurn(carried => session.use(client => run(client, carried, caller), use))
+    })
+  }
+
+  #start<Result>(job: Job<Result>, started: number, caller?: Caller): Promise<Result> {
+    const { transaction } = this
+    if (transaction === undefined) return this.#deliver(job, started, undefined, caller)
+    return transaction.inTurn(carried => this.#deliver(job, started, carried, caller))
   }
 
   async #deliver<Result>(
     job: Job<Result>,
     started: number,
-    carried: OpenTransaction | undefined
+    carried: OpenTransaction | undefined,
+    caller: Caller | undefined
   ): Promise<Result> {
+    if (caller?.isGone) throw new ConnectionClosedError()
     const { budget } = this.#host
     const replay = this.#replay
     const session = this.#session
@@ -145,15 +155,14 @@ export class Delivery {
     try {
       let lost: unknown
       for (let replays = 0; ; ) {
-        const attempt = new Attempt(started, carried)
+        const attempt = new Attempt(started, carried, caller)
         const send = (client: Client, probe: Probe | undefined, isVerified: boolean) => {
           session.assertNothingPending()
           if (lost !== undefined && replay.isOvertaken(client, started)) throw lost
           if (carried !== undefined || job.leavesState) replay.begins(client, started)
           attempt.probe = probe
           attempt.isVerified = isVerified
-          const sent = this.#dispatch.send(client, job, attempt)
-          return this.#inTime(client, sent, job.signals, attempt)
+          return this.#dispatch.send(client, job, attempt)
         }
         try {
           const result = await session.attempt(send, use)
@@ -164,6 +173,7 @@ export class Delivery {
           lost = failure
           // What was lost with its client was no transaction of the application's.
           if (attempt.isSplit) session.isPendingRollback = false
+          if (caller?.isGone) throw failure
           if (await this.#inquiry.isCommitted(failure, job, attempt)) {
             session.isPendingRollback = false
             return job.result(attempt.parts)
@@ -180,18 +190,24 @@ export class Delivery {
     }
   }
 
-  /** Waits as long as there is time. A client that is lost when nobody waits any more is given up all the same. */
+  /**
+   * Waits as long as there is time. What is left behind then comes to its end on a client that stays busy, or, where
+   * it would be part of something, ends with its client.
+   */
   #inTime<Result>(
-    client: Client,
-    work: Promise<Result>,
-    signals: readonly AbortSignal[] | undefined,
-    attempt?: Attempt
+    signals: Use['signals'],
+    text: string | undefined,
+    work: (caller: Caller) => Promise<Result>
   ): Promise<Result> {
-    return this.#patience.wait(work, signals, () => {
-      attempt?.leave()
-      work.catch(error => {
-        if (client.lost !== undefined) this.#session.fail(client, error)
-      })
+    const caller = new Caller()
+    const session = this.#session
+    const working = work(caller)
+    if (!this.#patience.isLimited(signals)) return working
+    return this.#patience.wait(working, signals, reason => {
+      caller.isGone = true
+      const isBound = caller.boundTo !== undefined && session.client === caller.boundTo
+      if (isBound) session.giveUp(new CancelError(reason))
+      return session.explain(toThrow(reason), text)
     })
   }
 
@@ -208,9 +224,14 @@ export class Delivery {
     return this.transaction === undefined ? work(undefined) : this.transaction.inTurn(work)
   }
 
-  async #beginAlone(client: Client, carried: OpenTransaction | undefined): Promise<void> {
+  /** For what is not written by us alone, and may leave anything behind. */
+  #enter(client: Client, caller: Caller): void {
     this.#session.assertNothingPending()
-    if (carried === undefined) return
+    if (caller.isGone) throw new ConnectionClosedError()
+    caller.boundTo = client
+  }
+
+  async #beginAlone(client: Client, carried: OpenTransaction): Promise<void> {
     const parts = beginning(carried.begin, this.#session.stop.timeLeft)
     const begin = new Exchange(parts, () => {})
     await client.run(begin, () => carried.answered(client.isInTransaction))

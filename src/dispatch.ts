@@ -76,9 +76,13 @@ export class Dispatch {
     attempt.isBlock = isBlock
     attempt.parts = this.#assemble(client, job, attempt)
     const effect = (isBlock && job.effectInBlock) || job.effect
+    // A COMMIT is the end of it.
+    const isPart = isInTransaction && job.effect !== 'commit'
+    const isBound = isPart || attempt.isSplit || job.leavesState
     const onSubmitted = () => {
       this.#unanswered.add(attempt)
       probe?.start()
+      if (attempt.caller !== undefined) attempt.caller.boundTo = isBound ? client : undefined
       if (job.leavesState) {
         client.role.noteText(job.text)
         replay.taint(client, attempt)
@@ -88,7 +92,8 @@ export class Dispatch {
       attempt.isUnanswered = effect !== 'read' && account.isUnanswered
     }
     const refusal = () => {
-      return account.isCutOff(attempt.started, effect) ? new ConnectionClosedError() : undefined
+      const mayBeWritten = !account.isCutOff(attempt.started, effect) && !attempt.caller?.isGone
+      return mayBeWritten ? undefined : new ConnectionClosedError()
     }
     // A cancel request names a session: what may be cancelled by itself has nothing beside it.
     const isCancellable = job.signals !== undefined && job.signals.length > 0
@@ -125,7 +130,6 @@ export class Dispatch {
    */
   #sendAgain<Result>(client: Client, job: Job<Result>, attempt: Attempt): void {
     if (attempt.exchange?.isStale !== true || client.isInTransaction) return
-    if (attempt.isLeft) return
     if (job.signals?.some(({ aborted }) => aborted)) return
     for (const other of this.#unanswered) {
       const mayCommute = attempt.isReading && other.isReading
@@ -150,11 +154,11 @@ export class Dispatch {
     isDone: boolean
   ): Promise<void> {
     const account = this.#account
-    const isWanted = !attempt.isLeft && !account.isCutOff(attempt.started, 'commit')
-    const mayCommit = isDone && isWanted
+    const mayCommit = isDone && !account.isCutOff(attempt.started, 'commit')
     const part = new ControlPart(mayCommit ? 'COMMIT' : 'ROLLBACK')
     const onSubmitted = () => {
       if (!mayCommit) return
+      if (attempt.caller !== undefined) attempt.caller.boundTo = undefined
       account.written('commit', true)
       attempt.isUnanswered = account.isUnanswered
     }

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from './clock.js'
+import type { Timer } from './clock.js'
 
 const STEPS = 4
 
@@ -6,7 +6,11 @@ const STEPS = 4
  * Calls `fn` once this loop has been running for `ms` milliseconds: a stall of our own, however long, counts for one
  * step of several, and what came in meanwhile is read first. A limit for others must not be used up by ourselves.
  */
-export function afterLoopTime(clock: Clock, ms: number, fn: () => void): Timer {
+export function afterLoopTime(
+  clock: { setTimer(ms: number, fn: () => void): Timer },
+  ms: number,
+  fn: () => void
+): Timer {
   let steps = 0
   let isCancelled = false
   let timer: Timer

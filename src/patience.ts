@@ -1,63 +1,54 @@
 import { onAborted } from './abort-listener.js'
-import type { Account } from './account.js'
+import type { Client } from './client/client.js'
 import type { Timer } from './clock.js'
 import { DeadlineError } from './errors.js'
+import { afterLoopTime } from './loop-time.js'
 import type { StopClock, StopSign } from './stop-sign.js'
 
-/** Enough for a server that is there to have something cancelled, and to say what became of it. */
+/** Enough for a server that is there to have something cancelled, and to say what became of it; of our own loop's time. */
 export const GRACE_MS = 100
+
+/** Whoever waits for work whose time is limited. */
+export class Caller {
+  /** It was told, and has gone on: nothing more is written for it, or begun. */
+  isGone = false
+  /** What runs for it cannot be left to itself on this client: it is part of a transaction, or leaves something behind. */
+  boundTo: Client | undefined
+}
 
 type Signals = readonly AbortSignal[] | undefined
 
 /**
  * How long an answer is waited for when its time is up: what was cancelled says what became of it, but a server that
- * has fallen silent says nothing. Whoever waits goes on without, and the client stays busy until it has answered, or
- * is found dead.
+ * has fallen silent says nothing, and a COMMIT is not cancelled. Whoever waits goes on without.
  */
 export class Patience {
   readonly #clock: StopClock
   readonly #stop: Pick<StopSign, 'deadline'>
-  readonly #account: Pick<Account, 'isCommitting'>
-  #left = 0
 
-  constructor(
-    clock: StopClock,
-    stop: Pick<StopSign, 'deadline'>,
-    account: Pick<Account, 'isCommitting'>
-  ) {
+  constructor(clock: StopClock, stop: Pick<StopSign, 'deadline'>) {
     this.#clock = clock
     this.#stop = stop
-    this.#account = account
   }
 
-  /** Something that nobody waits for any more has not come to its end. */
-  get isExhausted(): boolean {
-    return this.#left > 0
+  isLimited(signals: Signals): boolean {
+    return signals !== undefined || this.#stop.deadline !== undefined
   }
 
   /**
-   * Waits for work that is cancelled when its time is up; `onLeft`: nobody waits any more, nothing is to be begun for it.
+   * Waits for work that is cancelled when its time is up.
    *
-   * @throws what the work does, or what it was to be cancelled for
+   * @throws what the work does, or what `leave` makes of the reason for which nobody waits any more
    */
-  wait<Result>(work: Promise<Result>, signals: Signals, onLeft: () => void): Promise<Result> {
-    if (signals === undefined && this.#stop.deadline === undefined) return work
-    return this.#waitInTime(work, signals, onLeft)
-  }
-
-  async #waitInTime<Result>(
+  async wait<Result>(
     work: Promise<Result>,
     signals: Signals,
-    onLeft: () => void
+    leave: (reason: unknown) => unknown
   ): Promise<Result> {
     const callOffs: (() => void)[] = []
     const late = new Promise<never>((_resolve, reject) => {
-      const leave = (reason: unknown) => {
-        onLeft()
-        this.#countUntilOver(work)
-        reject(reason)
-      }
-      callOffs.push(this.#atDeadline(leave), this.#whenAborted(signals, leave))
+      const onLate = (reason: unknown) => reject(leave(reason))
+      callOffs.push(this.#atDeadline(onLate), this.#whenAborted(signals, onLate))
     })
     try {
       return await Promise.race([work, late])
@@ -66,38 +57,32 @@ export class Patience {
     }
   }
 
-  /** Also a COMMIT, which nobody cuts short: the request is to be answered. */
-  #atDeadline(leave: (reason: unknown) => void): () => void {
+  #atDeadline(onLate: (reason: unknown) => void): () => void {
     const { deadline } = this.#stop
     if (deadline === undefined) return () => {}
-    const timeLeft = Math.max(0, deadline - this.#clock.now())
-    const timer = this.#clock.setTimer(timeLeft + GRACE_MS, () => {
-      // It may have ceased to hold.
-      if (this.#stop.deadline !== undefined) leave(new DeadlineError())
+    // It may cease to hold.
+    const unlessCeased = (fn: () => void) => () => {
+      if (this.#stop.deadline !== undefined) fn()
+    }
+    let timer: Timer
+    const grace = unlessCeased(() => onLate(new DeadlineError()))
+    const onDeadline = unlessCeased(() => {
+      timer = afterLoopTime(this.#clock, GRACE_MS, grace)
     })
+    timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.now()), onDeadline)
     return () => timer.cancel()
   }
 
-  #whenAborted(signals: Signals, leave: (reason: unknown) => void): () => void {
+  #whenAborted(signals: Signals, onLate: (reason: unknown) => void): () => void {
     let timer: Timer | undefined
     const watches = signals?.map(signal =>
       onAborted(signal, () => {
-        // Nobody has had it cancelled.
-        if (this.#account.isCommitting) return
-        timer ??= this.#clock.setTimer(GRACE_MS, () => leave(signal.reason))
+        timer ??= afterLoopTime(this.#clock, GRACE_MS, () => onLate(signal.reason))
       })
     )
     return () => {
       timer?.cancel()
       for (const unwatch of watches ?? []) unwatch()
     }
-  }
-
-  #countUntilOver(work: Promise<unknown>): void {
-    this.#left += 1
-    const over = () => {
-      this.#left -= 1
-    }
-    work.then(over, over)
   }
 }

@@ -48,10 +48,6 @@ export class StatementRunner implements TransactionHost {
     return this.#session.isPendingRollback
   }
 
-  get isUnresponsive(): boolean {
-    return this.#delivery.isUnresponsive
-  }
-
   statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
     const meter = this.#meter
     const recorder = this.#recorder

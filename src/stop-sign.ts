@@ -91,7 +91,11 @@ export class StopSign {
   }
 }
 
+/** What is to be thrown, and explained, for a reason. */
+export function toThrow(reason: unknown): unknown {
+  return reason instanceof EngineError ? new Failure(reason, OF_STATEMENT, 'statement') : reason
+}
+
 function thrown(reason: unknown): { thrown: unknown } {
-  if (!(reason instanceof EngineError)) return { thrown: reason }
-  return { thrown: new Failure(reason, OF_STATEMENT, 'statement') }
+  return { thrown: toThrow(reason) }
 }

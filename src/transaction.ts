@@ -13,8 +13,6 @@ export interface TransactionHost {
   batch(configs: readonly QueryConfig[]): Promise<QueryResult[]>
   /** The session was lost, so that there is nothing left to roll back on the server. */
   readonly isLost: boolean
-  /** It has not come back from what was cancelled: a ROLLBACK would wait behind that. */
-  readonly isUnresponsive: boolean
   /** The client cannot be brought back to a known state; nobody may get it. */
   giveUp(error: unknown): void
 }
@@ -162,10 +160,7 @@ export function toConfig<Config extends QueryConfig>(query: string | Config): Co
 /** What cannot be undone costs the client, so that nobody meets it; it is never the error that is reported. */
 async function undo(host: TransactionHost, texts: string[]): Promise<void> {
   try {
-    for (const text of texts) {
-      if (host.isUnresponsive) throw new Error('What was cancelled has not come to its end')
-      if (!host.isLost) await host.control(text)
-    }
+    for (const text of texts) if (!host.isLost) await host.control(text)
   } catch (failure) {
     host.giveUp(failure)
   }
