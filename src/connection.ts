@@ -116,7 +116,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
     this.#session.assertNothingPending()
-    return this.#delivery.lend(undefined, client => {
+    return this.#delivery.lending.lend(undefined, client => {
       this.#account.written('untracked', client.isInTransaction)
       return client.exposeAlone()
     })

@@ -1,25 +1,19 @@
-import type { QueryConfig, QueryResult } from 'pg'
 import type { Account } from './account.js'
 import { Attempt } from './attempt.js'
-import { runCancellable } from './cancellable.js'
 import type { Client } from './client/client.js'
-import { Exchange } from './client/exchange.js'
-import { Script } from './client/script.js'
 import { Dispatch } from './dispatch.js'
 import { ConnectionClosedError } from './errors.js'
 import { Failure } from './failure.js'
 import { Inquiry, type InquiryHost } from './inquiry.js'
 import type { Job } from './job.js'
+import { Lending, type Line } from './lending.js'
 import type { OpenTransaction } from './open-transaction.js'
 import { Caller, Patience } from './patience.js'
 import { Verification } from './pool/checkout.js'
 import { Replay, type ReplayHost } from './replay.js'
-import { runScript } from './run-script.js'
 import type { Session } from './session.js'
 import { CancelError } from './session-errors.js'
 import type { Probe, Use } from './session-host.js'
-import { statementKind } from './statement-kind.js'
-import { beginning } from './statement-timeout.js'
 import { type StopClock, toThrow } from './stop-sign.js'
 
 export interface DeliveryHost extends InquiryHost, ReplayHost, StopClock {}
@@ -30,7 +24,7 @@ const MAX_REPLAYS = 2
  * Brings jobs to the server, and makes the best of it when the session is lost on the way: a commit whose answer was
  * lost is asked about, and what is known not to have happened is done again.
  */
-export class Delivery {
+export class Delivery implements Line {
   readonly #host: DeliveryHost
   readonly #session: Session
   readonly #account: Account
@@ -41,6 +35,8 @@ export class Delivery {
   /** Deliveries that have not settled: what is started behind them is not run again without them. */
   #running = 0
   transaction: OpenTransaction | undefined
+  /** What is not written by us, or not alone, goes through here. */
+  readonly lending: Lending
 
   constructor(host: DeliveryHost, session: Session, account: Account) {
     this.#host = host
@@ -50,6 +46,7 @@ export class Delivery {
     this.#replay = new Replay(host, session, account)
     this.#dispatch = new Dispatch(account, this.#inquiry, this.#replay, session.stop)
     this.#patience = new Patience(host, session.stop)
+    this.lending = new Lending(this, session, account, this.#replay)
   }
 
   /** @throws the error as the application is to see it */
@@ -57,89 +54,33 @@ export class Delivery {
     const started = this.#account.start()
     const { signals, text } = job
     if (this.#patience.isLimited(signals)) {
-      return this.#inTime(signals, text, caller => this.#start(job, started, caller))
+      return this.run(signals, text, (caller, carried) => {
+        return this.#deliver(job, started, carried, caller)
+      })
     }
-    return this.#start(job, started)
+    const { transaction } = this
+    if (transaction === undefined) return this.#deliver(job, started)
+    return transaction.inTurn(carried => this.#deliver(job, started, carried))
   }
 
-  /**
-   * Has a client used for a query of a library's own, in front of which nothing can ride: in its turn, so that it is
-   * part of the transaction that it was started in, and neither overtakes nor is overtaken.
-   */
-  lend<Result>(
+  /** Runs work in its turn, for a caller that may go before it is over; see {@link Line}. */
+  run<Result>(
+    signals: Use['signals'],
     text: string | undefined,
-    work: (client: Client) => Result | Promise<Result>,
-    use?: Use
+    work: (caller: Caller, carried: OpenTransaction | undefined) => Promise<Result>
   ): Promise<Result> {
-    const started = this.#account.start()
-    const run = async (client: Client, carried: OpenTransaction | undefined, caller: Caller) => {
-      this.#enter(client, caller)
-      // Not awaited without need, or it would be overtaken.
-      if (carried !== undefined) await this.#beginAlone(client, carried)
-      this.#lent(client, text, started)
-      return work(client)
-    }
-    return this.#inTime(use?.signals, text, caller => {
-      return this.#inTurn(carried => this.#session.use(client => run(client, carried, caller), use))
-    })
-  }
-
-  #lent(client: Client, text: string | undefined, started: number): void {
-    const kind = text === undefined ? undefined : statementKind(text)
-    if (kind?.kind === 'read') return
-    this.#replay.taint(client, undefined)
-    this.#replay.begins(client, started)
-    const { isInTransaction } = client
-    // A COMMIT in it would not be seen.
-    const isUndone = isInTransaction && kind?.control === undefined && kind?.several === false
-    this.#account.written(isUndone ? 'change' : 'untracked', isInTransaction)
-  }
-
-  /** Runs a text of several statements, which may end the transaction that it is part of; that is refused afterwards. */
-  deliverScript(
-    config: QueryConfig,
-    signals: readonly AbortSignal[] | undefined
-  ): Promise<QueryResult> {
-    const { text } = config
-    const account = this.#account
-    const session = this.#session
     const { transaction } = this
-    const started = account.start()
-    const run = async (client: Client, carried: OpenTransaction | undefined, caller: Caller) => {
-      const refusal = () => {
-        const mayBeWritten = !account.isCutOff(started, 'untracked') && !caller.isGone
-        return mayBeWritten ? undefined : new ConnectionClosedError()
-      }
-      this.#enter(client, caller)
-      if (carried !== undefined) await this.#beginAlone(client, carried)
-      this.#replay.taint(client, undefined)
-      this.#replay.begins(client, started)
-      const written = () => {
-        client.role.noteText(text)
-        account.written('untracked', client.isInTransaction)
-      }
-      const script = new Script(config, written, refusal)
-      const runIt = (one: Script) => runCancellable(client, one, signals, account)
-      const onEnded = transaction && ((error: Error) => session.giveUp(error))
-      return runScript(client, script, onEnded, runIt)
-    }
-    const use = { statement: text, signals }
     return this.#inTime(signals, text, caller => {
-      return this.#inTurn(carried => session.use(client => run(client, carried, caller), use))
+      if (transaction === undefined) return work(caller, undefined)
+      return transaction.inTurn(carried => work(caller, carried))
     })
-  }
-
-  #start<Result>(job: Job<Result>, started: number, caller?: Caller): Promise<Result> {
-    const { transaction } = this
-    if (transaction === undefined) return this.#deliver(job, started, undefined, caller)
-    return transaction.inTurn(carried => this.#deliver(job, started, carried, caller))
   }
 
   async #deliver<Result>(
     job: Job<Result>,
     started: number,
-    carried: OpenTransaction | undefined,
-    caller: Caller | undefined
+    carried?: OpenTransaction,
+    caller?: Caller
   ): Promise<Result> {
     if (caller?.isGone) throw new ConnectionClosedError()
     const { budget } = this.#host
@@ -215,26 +156,6 @@ export class Delivery {
   #isReadOnly<Result>(job: Job<Result>): boolean {
     if (job.effectInBlock === 'read' || job.isReadOnlyByHand === true) return true
     return this.transaction?.isReadOnly === true
-  }
-
-  /** Runs work with the open transaction if it is the one to begin it, and after whatever begins it if it is not. */
-  #inTurn<Result>(
-    work: (carried: OpenTransaction | undefined) => Promise<Result>
-  ): Promise<Result> {
-    return this.transaction === undefined ? work(undefined) : this.transaction.inTurn(work)
-  }
-
-  /** For what is not written by us alone, and may leave anything behind. */
-  #enter(client: Client, caller: Caller): void {
-    this.#session.assertNothingPending()
-    if (caller.isGone) throw new ConnectionClosedError()
-    caller.boundTo = client
-  }
-
-  async #beginAlone(client: Client, carried: OpenTransaction): Promise<void> {
-    const parts = beginning(carried.begin, this.#session.stop.timeLeft)
-    const begin = new Exchange(parts, () => {})
-    await client.run(begin, () => carried.answered(client.isInTransaction))
   }
 }
 

@@ -153,7 +153,7 @@ export class StatementRunner implements TransactionHost {
     this.#assertAllowed(kind, readOnly)
     if (session.isPendingRollback) return this.#rollbackLost(kind)
     if (kind.several && !wantsExtended(config, values))
-      return delivery.deliverScript(config, signals)
+      return delivery.lending.script(config, signals)
 
     if (kind.control === 'begin') this.#isReadOnlyByHand = READ_ONLY.test(text)
     const job = new StatementJob(config, values, kind, {

@@ -36,7 +36,7 @@ export function submitTo<Query extends Submittable>(
     client.submit(submission)
     transaction?.onAborted(reason => client.interrupt(reason, submission))
   }
-  delivery
+  delivery.lending
     .lend(text, submit, { statement: text, signals })
     .catch((error: unknown) => handleError.call(submission, asError(error), target as Connection))
   return submittable

@@ -60,6 +60,7 @@ const FLOORS: Record<string, number> = {
   'holding.ts': 3,
   'inquiry.ts': 3,
   'job.ts': 3,
+  'lending.ts': 3,
   'on-abort.ts': 3,
   'open-transaction.ts': 3,
   'cancellable.ts': 3,

@@ -21,9 +21,10 @@ class Running {
   }
 }
 
-function start(signal: AbortSignal, account = new Account()) {
+function start(signal: AbortSignal, account = new Account(), isSubmitted = true) {
   const client = new Running()
   const query = new Exchange([], () => {})
+  query.isSubmitted = isSubmitted
   const result = runCancellable(client as unknown as Client, query, [signal], account)
   return { client, result }
 }
@@ -37,11 +38,32 @@ t.test('the signal has the query cancelled, for its reason', async t => {
   t.strictSame(client.reasons, [reason])
 })
 
-t.test('a COMMIT is never cancelled', async t => {
-  const stop = new AbortController()
+function committing(): Account {
   const account = new Account()
   account.written('change', true)
   account.written('commit', true)
+  return account
+}
+
+t.test('what was aborted already is not run', async t => {
+  const reason = new Error('enough')
+  const { client, result } = start(AbortSignal.abort(reason))
+  await t.rejects(result, reason)
+  t.strictSame(client.reasons, [])
+})
+
+t.test('what waits behind a COMMIT is taken out', async t => {
+  const stop = new AbortController()
+  const { client, result } = start(stop.signal, committing(), false)
+  const reason = new Error('enough')
+  stop.abort(reason)
+  await t.rejects(result, reason)
+  t.strictSame(client.reasons, [reason])
+})
+
+t.test('a COMMIT is never cancelled', async t => {
+  const stop = new AbortController()
+  const account = committing()
   const { client, result } = start(stop.signal, account)
   result.catch(() => {})
   stop.abort(new Error('enough'))
