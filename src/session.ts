@@ -5,6 +5,7 @@ import { PendingRollbackError } from './errors.js'
 import { Failure, OF_STATEMENT } from './failure.js'
 import { type Holder, Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
+import { afterLoopTime } from './loop-time.js'
 import { GRACE_MS } from './patience.js'
 import type { Lease } from './pool/slot.js'
 import { type Endable, SessionEnding, type Why } from './session-ending.js'
@@ -222,7 +223,7 @@ export class Session implements Endable, Holder {
     this.cancel(why)
     const { client } = this
     if (client?.isUsed !== true) return
-    this.#host.setTimer(GRACE_MS, () => {
+    afterLoopTime(this.#host, GRACE_MS, () => {
       if (this.client === client && !client.isReady) client.abandon(new CancelError(why()))
     })
   }
