@@ -52,15 +52,15 @@ export class Delivery implements Line {
   /** @throws the error as the application is to see it */
   deliver<Result>(job: Job<Result>): Promise<Result> {
     const started = this.#account.start()
+    const { transaction } = this
     const { signals, text } = job
     if (this.#patience.isLimited(signals)) {
       return this.run(signals, text, (caller, carried) => {
-        return this.#deliver(job, started, carried, caller)
+        return this.#deliver(job, started, transaction, carried, caller)
       })
     }
-    const { transaction } = this
     if (transaction === undefined) return this.#deliver(job, started)
-    return transaction.inTurn(carried => this.#deliver(job, started, carried))
+    return transaction.inTurn(carried => this.#deliver(job, started, transaction, carried))
   }
 
   /** Runs work in its turn, for a caller that may go before it is over; see {@link Line}. */
@@ -79,6 +79,7 @@ export class Delivery implements Line {
   async #deliver<Result>(
     job: Job<Result>,
     started: number,
+    transaction?: OpenTransaction,
     carried?: OpenTransaction,
     caller?: Caller
   ): Promise<Result> {
@@ -99,6 +100,7 @@ export class Delivery implements Line {
         const attempt = new Attempt(started, carried, caller)
         const send = (client: Client, probe: Probe | undefined, isVerified: boolean) => {
           session.assertNothingPending()
+          transaction?.assertNotOver()
           if (lost !== undefined && replay.isOvertaken(client, started)) throw lost
           if (carried !== undefined || job.leavesState) replay.begins(client, started)
           attempt.probe = probe
@@ -147,7 +149,9 @@ export class Delivery implements Line {
     return this.#patience.wait(working, signals, reason => {
       caller.isGone = true
       const isBound = caller.boundTo !== undefined && session.client === caller.boundTo
+      const { isPendingRollback } = session
       if (isBound) session.giveUp(new CancelError(reason))
+      if (caller.isInOwnTransaction) session.isPendingRollback = isPendingRollback
       return session.explain(toThrow(reason), text)
     })
   }

@@ -76,18 +76,17 @@ export class Dispatch {
     attempt.isBlock = isBlock
     attempt.parts = this.#assemble(client, job, attempt)
     const effect = (isBlock && job.effectInBlock) || job.effect
-    // A COMMIT is the end of it.
-    const isPart = isInTransaction && job.effect !== 'commit'
-    const isBound = isPart || attempt.isSplit || job.leavesState
     const onSubmitted = () => {
       this.#unanswered.add(attempt)
       probe?.start()
-      if (attempt.caller !== undefined) attempt.caller.boundTo = isBound ? client : undefined
+      // What was written before it has been answered since, unless it cannot end a transaction.
+      const isPart = carried !== undefined || client.isInTransaction
+      this.#bind(client, job, attempt, isPart)
       if (job.leavesState) {
         client.role.noteText(job.text)
         replay.taint(client, attempt)
       }
-      account.written(effect, isBlock || attempt.isSplit || isInTransaction)
+      account.written(effect, isBlock || attempt.isSplit || isPart)
       if (isBlock && account.isOpen) account.written('commit', true)
       attempt.isUnanswered = effect !== 'read' && account.isUnanswered
     }
@@ -122,6 +121,15 @@ export class Dispatch {
       this.#sendAgain(client, job, attempt)
     }
     return runCancellable(client, exchange, job.signals, account, onAnswered, isFirst)
+  }
+
+  /** A COMMIT is the end of it. */
+  #bind<Result>(client: Client, job: Job<Result>, attempt: Attempt, isPart: boolean): void {
+    const { caller } = attempt
+    if (caller === undefined) return
+    const isBound = job.effect !== 'commit' && (isPart || attempt.isSplit || job.leavesState)
+    caller.boundTo = isBound ? client : undefined
+    caller.isInOwnTransaction = attempt.isSplit
   }
 
   /**

@@ -50,12 +50,14 @@ export class Lending {
     use?: Use
   ): Promise<Result> {
     const started = this.#account.start()
+    const { transaction } = this.#line
     return this.#line.run(use?.signals, text, (caller, carried) => {
       return this.#session.use(async client => {
-        this.#enter(client, caller)
+        this.#enter(transaction, caller)
         // Not awaited without need, or it would be overtaken.
-        if (carried !== undefined) await this.#begin(client, carried)
+        if (carried !== undefined) await this.#begin(client, carried, caller)
         this.#lent(client, text, started)
+        caller.boundTo = client
         return work(client)
       }, use)
     })
@@ -67,7 +69,8 @@ export class Lending {
     const account = this.#account
     const session = this.#session
     const started = account.start()
-    const onEnded = this.#line.transaction && ((error: Error) => session.giveUp(error))
+    const { transaction } = this.#line
+    const onEnded = transaction && ((error: Error) => session.giveUp(error))
     const use = { statement: text, signals }
     return this.#line.run(signals, text, (caller, carried) => {
       return session.use(async client => {
@@ -76,11 +79,12 @@ export class Lending {
           return mayBeWritten ? undefined : new ConnectionClosedError()
         }
         const written = () => {
+          caller.boundTo = client
           client.role.noteText(text)
           account.written('untracked', client.isInTransaction)
         }
-        this.#enter(client, caller)
-        if (carried !== undefined) await this.#begin(client, carried)
+        this.#enter(transaction, caller)
+        if (carried !== undefined) await this.#begin(client, carried, caller)
         this.#replay.taint(client, undefined)
         this.#replay.begins(client, started)
         const script = new Script(config, written, refusal)
@@ -90,15 +94,17 @@ export class Lending {
     })
   }
 
-  #enter(client: Client, caller: Caller): void {
+  #enter(transaction: OpenTransaction | undefined, caller: Caller): void {
     this.#session.assertNothingPending()
+    transaction?.assertNotOver()
     if (caller.isGone) throw new ConnectionClosedError()
-    caller.boundTo = client
   }
 
-  async #begin(client: Client, carried: OpenTransaction): Promise<void> {
+  async #begin(client: Client, carried: OpenTransaction, caller: Caller): Promise<void> {
     const parts = beginning(carried.begin, this.#session.stop.timeLeft)
-    const begin = new Exchange(parts, () => {})
+    const begin = new Exchange(parts, () => {
+      caller.boundTo = client
+    })
     await client.run(begin, () => carried.answered(client.isInTransaction))
   }
 

@@ -56,6 +56,7 @@ export class OpenTransaction {
     this.#isEntering = true
     let done: Promise<Result>
     try {
+      this.assertNotOver()
       // Those started behind it wait until it is through, also when it must be repeated: if BEGIN failed, they would be
       // committed one by one.
       if (this.#isToCarry()) return await work(this)
@@ -64,6 +65,15 @@ export class OpenTransaction {
       this.#passOn()
     }
     return await done
+  }
+
+  /**
+   * To be asked before anything of it is written.
+   *
+   * @throws {TransactionStateError} it would be part of nothing, or of whatever came after
+   */
+  assertNotOver(): void {
+    if (this.#isOver) throw new TransactionStateError('The transaction has ended already')
   }
 
   /** BEGIN was answered. To be told with the answer: the session may be lost with the next message. */
@@ -76,7 +86,7 @@ export class OpenTransaction {
   #isToCarry(): boolean {
     if (this.isRefused)
       throw new TransactionStateError('The server refused to begin the transaction')
-    return !this.isBegun && !this.#isOver
+    return !this.isBegun
   }
 
   #passOn(): void {

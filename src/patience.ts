@@ -14,6 +14,8 @@ export class Caller {
   isGone = false
   /** What runs for it cannot be left to itself on this client: it is part of a transaction, or leaves something behind. */
   boundTo: Client | undefined
+  /** That transaction is one of ours, which the application does not know of. */
+  isInOwnTransaction = false
 }
 
 type Signals = readonly AbortSignal[] | undefined

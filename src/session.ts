@@ -218,14 +218,17 @@ export class Session implements Endable, Holder {
     return reason
   }
 
-  /** What is in a library's hands is told in time only by the loss of its client. */
+  /** For what is in a library's hands and was cancelled: it is told in time only by the loss of its client. */
+  abandonUnless(isOver: () => boolean, client: Client, reason: unknown): void {
+    afterLoopTime(this.#host, GRACE_MS, () => {
+      if (this.client === client && !isOver()) client.abandon(new CancelError(reason))
+    })
+  }
+
   #late(why: Why): void {
     this.cancel(why)
     const { client } = this
-    if (client?.isUsed !== true) return
-    afterLoopTime(this.#host, GRACE_MS, () => {
-      if (this.client === client && !client.isReady) client.abandon(new CancelError(why()))
-    })
+    if (client?.isUsed === true) this.abandonUnless(() => client.isReady, client, why())
   }
 
   #probe(lease: Lease<Client>, use: Use): Probe | undefined {

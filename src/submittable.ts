@@ -34,7 +34,10 @@ export function submitTo<Query extends Submittable>(
       handleError.call(submission, asError(explained), connection)
     }
     client.submit(submission)
-    transaction?.onAborted(reason => client.interrupt(reason, submission))
+    transaction?.onAborted(reason => {
+      client.interrupt(reason, submission)
+      session.abandonUnless(() => client.isOver(submission), client, reason)
+    })
   }
   delivery.lending
     .lend(text, submit, { statement: text, signals })

@@ -181,3 +181,113 @@ t.test('a transaction of nothing costs nobody a client', async t => {
   t.same(await settled(), [1])
   t.same(closed, [])
 })
+
+t.test('what waited to be part of a transaction is not run without it', async t => {
+  const { db, settled, silenceAfter, thaw } = await open()
+  silenceAfter('BEGIN')
+  const settledLater: Promise<unknown>[] = []
+  const done = db.transaction(async tx => {
+    const first = tx.query({ ...own, text: 'select 1' })
+    settledLater.push(
+      tx.query(insert(2)),
+      tx.batch([insert(3)]),
+      tx.query(`${insert(4)}; select 2`)
+    )
+    await Promise.all([first, ...settledLater])
+  })
+  await t.rejects(done, DEADLINE)
+  const next = db.transaction(tx => tx.query(insert(5)))
+  const others = await Promise.allSettled(settledLater)
+  t.same(
+    others.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected']
+  )
+  thaw()
+  await next
+  t.same(await settled(), [5])
+})
+
+t.test('nor what waited for the transaction of a route', async t => {
+  const { db, settled, silenceAfter, thaw } = await open()
+  silenceAfter('BEGIN')
+  db.beginRoute({})
+  const first = db.query({ ...own, text: 'select 1' })
+  const behind = db.query(insert(2))
+  behind.catch(() => {})
+  await t.rejects(first, DEADLINE)
+  await db.endRoute('ROLLBACK')
+  await t.rejects(behind)
+  thaw()
+  t.same(await settled(), [])
+})
+
+t.test('a COMMIT by hand that was left may have been made, and stays so', async t => {
+  const { db, settled, silenceAfter, thaw } = await open()
+  await db.query('begin')
+  await db.query(insert(1))
+  silenceAfter('commit')
+  await t.rejects(db.query({ ...own, text: 'commit' }), { ...DEADLINE, outcome: 'unknown' })
+  const next = db.query(insert(2))
+  thaw()
+  await next
+  t.match(db, { outcome: 'applied', inTransaction: false })
+  t.same(await settled(), [1, 2])
+})
+
+t.test('a write behind a COMMIT is by itself, and in doubt by itself', async t => {
+  const { db, settled, silenceAfter, thaw } = await open()
+  await db.query('begin')
+  silenceAfter(insert(1))
+  const committed = db.query('commit')
+  await t.rejects(db.query({ ...own, text: insert(1) }), { ...DEADLINE, outcome: 'unknown' })
+  await committed
+  thaw()
+  t.same(await settled(), [1])
+})
+
+t.test('no transaction is pending that the application does not know of', async t => {
+  const { db, settled, silenceAfter, thaw } = await open({ pool_pre_ping_window: 0 })
+  silenceAfter(insert(1))
+  await t.rejects(db.query({ ...own, text: insert(1) }), { ...DEADLINE, outcome: 'rolled_back' })
+  await db.query(insert(2))
+  await db.transaction(tx => tx.query(insert(3)))
+  thaw()
+  t.same(await settled(), [2, 3])
+})
+
+t.test('a text of several that waits behind a COMMIT costs nobody a client', async t => {
+  const { db, engine, limit, settled, silenceBefore, thaw } = await open()
+  const closed: unknown[] = []
+  engine.on('close', event => closed.push(event))
+  await db.query('begin')
+  await db.query(insert(1))
+  silenceBefore('commit')
+  limit()
+  const started = [db.query('commit'), db.query(`${insert(2)}; select 2`)]
+  const unknown = { reason: { ...DEADLINE, outcome: 'unknown' } }
+  t.match(await Promise.allSettled(started), [unknown, unknown])
+  thaw()
+  t.same(await settled(), [1])
+  t.same(closed, [])
+})
+
+t.test('the signal of a transaction ends a cursor whose server does not', async t => {
+  const { db, engine, settled, silenceAfter, thaw } = await open()
+  const stop = new AbortController()
+  const lost = new Promise(resolve => engine.on('invalidate', resolve))
+  silenceAfter('select 2')
+  const reason = new Error('enough')
+  const done = db.transaction(
+    async tx => {
+      await tx.query(insert(1))
+      const read = tx.query(new PgCursor('select 2')).read(2)
+      stop.abort(reason)
+      await read
+    },
+    { signal: stop.signal }
+  )
+  await t.rejects(done, reason)
+  await lost
+  thaw()
+  t.same(await settled(), [])
+})
