@@ -147,7 +147,7 @@ export class Delivery implements Line {
     const working = work(caller)
     if (!this.#patience.isLimited(signals)) return working
     return this.#patience.wait(working, signals, reason => {
-      caller.isGone = true
+      caller.leave(reason)
       const isBound = caller.boundTo !== undefined && session.client === caller.boundTo
       const { isPendingRollback } = session
       if (isBound) session.giveUp(new CancelError(reason))

@@ -104,6 +104,7 @@ export class Dispatch {
     const exchange = new Exchange(attempt.parts, onSubmitted, attempt)
     exchange.isProbing = probe !== undefined
     attempt.exchange = exchange
+    attempt.caller?.handed(client, exchange)
     const onAnswered = (error?: Error) => {
       this.#unanswered.delete(attempt)
       attempt.isUnanswered = false

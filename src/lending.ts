@@ -88,6 +88,7 @@ export class Lending {
         this.#replay.taint(client, undefined)
         this.#replay.begins(client, started)
         const script = new Script(config, written, refusal)
+        caller.handed(client, script)
         const run = (one: Script) => runCancellable<unknown>(client, one, signals, account)
         return runScript(client, script, onEnded, run)
       }, use)

@@ -1,5 +1,6 @@
 import { onAborted } from './abort-listener.js'
 import type { Client } from './client/client.js'
+import type { Runnable } from './client/outbox.js'
 import type { Timer } from './clock.js'
 import { DeadlineError } from './errors.js'
 import { afterLoopTime } from './loop-time.js'
@@ -16,6 +17,18 @@ export class Caller {
   boundTo: Client | undefined
   /** That transaction is one of ours, which the application does not know of. */
   isInOwnTransaction = false
+  #handed: { client: Client; query: Runnable } | undefined
+
+  /** What was handed to the client for it is taken out again if it goes before that was written. */
+  handed(client: Client, query: Runnable): void {
+    this.#handed = { client, query }
+  }
+
+  leave(reason: unknown): void {
+    this.isGone = true
+    const handed = this.#handed
+    if (handed?.query.isSubmitted === false) handed.client.interrupt(reason, handed.query)
+  }
 }
 
 type Signals = readonly AbortSignal[] | undefined

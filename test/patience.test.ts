@@ -99,6 +99,20 @@ t.test('a signal’s reason is told as late, once, whichever comes first', async
   t.match(clock.pending, { foreground: 0 })
 })
 
-t.test('a caller has not gone, and is not bound, at first', async t => {
-  t.match(new Caller(), { isGone: false, boundTo: undefined })
+t.test('who goes takes along what was not written for it yet, and nothing else', async t => {
+  const reason = new Error('enough')
+  for (const isSubmitted of [true, false]) {
+    const interrupted: unknown[] = []
+    const client = { interrupt: (...args: unknown[]) => interrupted.push(args) }
+    const query = { isSubmitted }
+    const caller = new Caller()
+    t.match(caller, { isGone: false, boundTo: undefined })
+    caller.handed(client as never, query as never)
+    caller.leave(reason)
+    t.equal(caller.isGone, true)
+    t.same(interrupted, isSubmitted ? [] : [[reason, query]])
+  }
+  const early = new Caller()
+  early.leave(reason)
+  t.equal(early.isGone, true, 'before anything was handed over')
 })

@@ -51,6 +51,8 @@ async function open(options: { pool_pre_ping_window?: number } = {}) {
     silenceBefore(text: string) {
       conversation.at(at('before', 'Execute', text), () => connection.freeze())
     },
+    /** Who connects anew, to cancel something, is not heard. */
+    slowToCancel: () => void protocol.proxy.blackhole(),
     thaw: () => connection.thaw(),
     /** All that was under way has come to its end, on the server as well. */
     async settled() {
@@ -288,6 +290,26 @@ t.test('the signal of a transaction ends a cursor whose server does not', async 
   )
   await t.rejects(done, reason)
   await lost
+  thaw()
+  t.same(await settled(), [])
+})
+
+t.test('a transaction ends though what waits in it cannot be written', async t => {
+  const { db, engine, limit, settled, silenceBefore, slowToCancel, thaw } = await open()
+  silenceBefore(insert(1))
+  slowToCancel()
+  limit()
+  let isLeft = false
+  const done = db.transaction(async tx => {
+    const first = tx.query(insert(1))
+    const behind = [tx.batch([insert(2)]), tx.query('select 2')]
+    await Promise.allSettled([first, ...behind])
+    isLeft = true
+    await first
+  })
+  await t.rejects(done, { ...DEADLINE, outcome: 'rolled_back' })
+  t.equal(isLeft, true)
+  t.equal(engine.status().checkedOut, 0, 'not for the cancel request, nor for what is behind it')
   thaw()
   t.same(await settled(), [])
 })
