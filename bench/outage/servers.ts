@@ -7,7 +7,7 @@ import postgres from 'postgres'
 export const CONNECTIONS = 15
 
 /** Seconds that a request to `/limited`, of ours, may take; otherwise it is as `/note`, its INSERT in a transaction. */
-export const LIMIT_SECONDS = 1
+const LIMIT_SECONDS = 1
 
 /** How long the statement of `GET /slow`, of ours, takes. */
 export const SLOW_SECONDS = 0.5
