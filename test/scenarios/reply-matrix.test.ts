@@ -5,6 +5,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import QueryStream from 'pg-query-stream'
 import t, { type Test } from 'tap'
+import { loopTurn } from '../../src/loop-time.js'
 import { buildApp, named } from '../fixtures/app.js'
 import {
   http1,
@@ -216,7 +217,11 @@ async function provoke(
   mid: BackendFilter
 ): Promise<Seen> {
   const waiting = new Promise<void>(resolve => (onWaiting = resolve))
-  if (fault === 'killed before') await postgres.terminateBackends({ ...mid, where: 'true' })
+  if (fault === 'killed before') {
+    await postgres.terminateBackends({ ...mid, where: 'true' })
+    // Until it is read that they are gone, one may be lent; a cursor is not run again.
+    await loopTurn()
+  }
   const asked = transport.ask(`${path}?fault=${encodeURIComponent(fault)}`, { method })
   if (fault === 'left before') await waiting
   if (fault.endsWith('mid')) await postgres.untilBackends(mid)
