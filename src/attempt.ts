@@ -1,3 +1,4 @@
+import type { Caller } from './caller.js'
 import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import type { Exchange, ExchangeOptions } from './client/exchange.js'
@@ -5,7 +6,6 @@ import { ControlPart, type Part } from './client/parts.js'
 import { QueryPart } from './client/query-part.js'
 import type { PreparedStatements } from './client/statements.js'
 import type { OpenTransaction } from './open-transaction.js'
-import type { Caller } from './patience.js'
 import type { Probe } from './session-host.js'
 
 /** One try to run a job. */

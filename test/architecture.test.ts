@@ -63,6 +63,7 @@ const FLOORS: Record<string, number> = {
   'lending.ts': 3,
   'on-abort.ts': 3,
   'open-transaction.ts': 3,
+  'caller.ts': 3,
   'cancellable.ts': 3,
   'session-ending.ts': 3,
   'session-host.ts': 3,

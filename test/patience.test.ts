@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import t from 'tap'
 import { loopTurn } from '../src/loop-time.js'
-import { Caller, GRACE_MS, Patience } from '../src/patience.js'
+import { GRACE_MS, Patience } from '../src/patience.js'
 import { FakeClock, settle } from './fixtures/fake-clock.js'
 
 function open() {
@@ -97,22 +97,4 @@ t.test('a signal’s reason is told as late, once, whichever comes first', async
   await t.rejects(waiting, { message: 'told', cause: enough })
   t.same(left, [enough])
   t.match(clock.pending, { foreground: 0 })
-})
-
-t.test('who goes takes along what was not written for it yet, and nothing else', async t => {
-  const reason = new Error('enough')
-  for (const isSubmitted of [true, false]) {
-    const interrupted: unknown[] = []
-    const client = { interrupt: (...args: unknown[]) => interrupted.push(args) }
-    const query = { isSubmitted }
-    const caller = new Caller()
-    t.match(caller, { isGone: false, boundTo: undefined })
-    caller.handed(client as never, query as never)
-    caller.leave(reason)
-    t.equal(caller.isGone, true)
-    t.same(interrupted, isSubmitted ? [] : [[reason, query]])
-  }
-  const early = new Caller()
-  early.leave(reason)
-  t.equal(early.isGone, true, 'before anything was handed over')
 })
