@@ -80,6 +80,7 @@ export class Connector {
       prepare: (raw: SessionClient, client: Client) => this.#prepare(raw, client),
       beforeReset: (raw: SessionClient, inTransaction: boolean) =>
         emitter.isHeard('reset') ? emitter.ask('reset', { client: raw, inTransaction }) : undefined,
+      isShown: () => emitter.isHeard('reset') || emitter.isHeard('checkin'),
       onSend: this.#parts.onSend,
       onRole,
       onLost

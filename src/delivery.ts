@@ -55,6 +55,7 @@ export class Delivery implements Line {
     const started = this.#account.start()
     const { transaction } = this
     const { signals, text } = job
+    if (job.effect !== 'read' || job.leavesState) transaction?.mayHaveWritten()
     if (this.#patience.isLimited(signals)) {
       return this.run(signals, text, (caller, carried) => {
         return this.#deliver(job, started, transaction, carried, caller)
@@ -75,6 +76,18 @@ export class Delivery implements Line {
       if (transaction === undefined) return work(caller, undefined)
       return transaction.inTurn(carried => work(caller, carried))
     })
+  }
+
+  /**
+   * Leaves the COMMIT of the open transaction to go with what is sent next, where nothing depends on its answer: what a
+   * transaction has read stands, whatever becomes of it, unless it is SERIALIZABLE
+   * (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE). Returns whether it did.
+   */
+  commitLater(): boolean {
+    const { transaction } = this
+    const { client, stop } = this.#session
+    if (transaction?.hasOnlyRead !== true || client === undefined || stop.isSet) return false
+    return client.commitLater(transaction.level)
   }
 
   async #deliver<Result>(

@@ -4,6 +4,7 @@ import { runCancellable } from './cancellable.js'
 import type { Client } from './client/client.js'
 import { EvidencePart } from './client/evidence.js'
 import { Exchange } from './client/exchange.js'
+import { IsolationPart } from './client/isolation-part.js'
 import { ControlPart, type Part } from './client/parts.js'
 import type { PreparedStatements } from './client/statements.js'
 import { ConnectionClosedError } from './errors.js'
@@ -84,6 +85,7 @@ export class Dispatch {
       this.#bind(client, job, attempt, isPart)
       if (job.leavesState) {
         client.role.noteText(job.text)
+        client.transaction.defaultIsolation = undefined
         replay.taint(client, attempt)
       }
       account.written(effect, isBlock || attempt.isSplit || isPart)
@@ -186,6 +188,12 @@ export class Dispatch {
   ): Part[] {
     const timeLeft = this.#stop.timeLeft
     const parts = job.parts()
+    if (
+      carried?.level === undefined &&
+      carried?.hasOnlyRead &&
+      client.transaction.defaultIsolation === undefined
+    )
+      parts.unshift(new IsolationPart(client.transaction))
     if (carried) parts.unshift(...beginning(carried.begin, timeLeft))
     const isInTransaction = carried !== undefined || client.isInTransaction
     if (this.#inquiry.isNeeded(client, job, isInTransaction))
@@ -197,7 +205,7 @@ export class Dispatch {
       if (isBlock) parts.push(new ControlPart('COMMIT'))
     }
     // In a failed transaction it would be refused, and have COMMIT skipped.
-    if (job.effect === 'commit' && client.raw.getTransactionStatus() === 'T')
+    if (job.effect === 'commit' && client.transaction.value === 'T')
       parts.unshift(...unlimited(timeLeft))
     return parts
   }

@@ -81,6 +81,7 @@ export class Lending {
         const written = () => {
           caller.boundTo = client
           client.role.noteText(text)
+          client.transaction.defaultIsolation = undefined
           account.written('untracked', client.isInTransaction)
         }
         this.#enter(transaction, caller)
@@ -98,6 +99,7 @@ export class Lending {
   #enter(transaction: OpenTransaction | undefined, caller: Caller): void {
     this.#session.assertNothingPending()
     transaction?.assertNotOver()
+    transaction?.mayHaveWritten()
     if (caller.isGone) throw new ConnectionClosedError()
   }
 

@@ -11,6 +11,7 @@ export class OpenTransaction {
   isBegun = false
   /** The server has refused BEGIN: nothing that was meant to be part of it may run by itself. */
   isRefused = false
+  #hasOnlyRead = true
   #isOver = false
   readonly #watches: (() => void)[] = []
   #running = 0
@@ -23,6 +24,22 @@ export class OpenTransaction {
     this.begin = begin
     this.isReadOnly = isReadOnly
     this.signal = signal
+  }
+
+  /** Nothing has become part of it but plain reads. */
+  get hasOnlyRead(): boolean {
+    return this.#hasOnlyRead
+  }
+
+  /** The isolation level that was asked for, as the server writes it: `read committed`. */
+  get level(): string | undefined {
+    if (this.begin === 'BEGIN') return undefined
+    return /ISOLATION LEVEL ([A-Z ]+)/.exec(this.begin)?.[1]?.toLowerCase()
+  }
+
+  /** Something else than a plain read becomes part of it, or may. */
+  mayHaveWritten(): void {
+    this.#hasOnlyRead = false
   }
 
   /** Calls `fn` if it is aborted before it is over. */

@@ -111,6 +111,7 @@ export class StatementRunner implements TransactionHost {
     this.#session.assertNothingPending()
     if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
     if (isOver && delivery.transaction?.isBegun === false) return { command: text }
+    if (text === 'COMMIT' && delivery.commitLater()) return { command: text }
     return await delivery.deliver({
       text,
       effect: text === 'COMMIT' ? 'commit' : 'nothing',

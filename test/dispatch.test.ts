@@ -49,7 +49,7 @@ t.test('the transaction is asked for once, when there is something to ask about'
     await tx.transaction(nested => nested.query(insert(3)))
   })
   t.strictSame(exchangesOf(conversation), [
-    ['BEGIN', 'select * from notes'],
+    ['BEGIN', 'SHOW transaction_isolation', 'select * from notes'],
     ['update notes set id = 2', 'evidence'],
     [insert(1), 'evidence'],
     [insert(2)],
@@ -70,6 +70,7 @@ t.test('each transaction is asked for, and each autocommit write, but no read', 
   await db.query('commit')
   await db.transaction(tx => tx.query(insert(3)))
   await db.transaction(tx => tx.query('select * from notes'), { readOnly: true })
+  await db.query('select 1')
   t.strictSame(exchangesOf(conversation), [
     [insert(1), 'evidence'],
     ['select * from notes'],
@@ -79,8 +80,8 @@ t.test('each transaction is asked for, and each autocommit write, but no read', 
     ['commit'],
     ['BEGIN', insert(3), 'evidence'],
     ['COMMIT'],
-    ['BEGIN READ ONLY', 'select * from notes'],
-    ['COMMIT']
+    ['BEGIN READ ONLY', 'SHOW transaction_isolation', 'select * from notes'],
+    ['COMMIT', 'select 1']
   ])
 })
 

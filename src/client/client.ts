@@ -3,18 +3,18 @@ import { sendCancel } from './cancel.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
+import { Exchange } from './exchange.js'
+import { Goodbye } from './goodbye.js'
 import { Interrupter } from './interrupter.js'
 import { isLastWord } from './last-word.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { answered, expectAnswer, type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
 import { type ParameterStatusMessage, ReportedRole } from './reported-role.js'
-import { resetSession, resetStatements } from './reset.js'
+import { SessionReset } from './reset.js'
 import { PreparedStatements } from './statements.js'
 import { Traffic } from './traffic.js'
-
-/** How long a goodbye may take before the socket is destroyed: a half-open one would never finish. */
-const GOODBYE_MS = 1000
+import { TransactionStatus } from './transaction-status.js'
 
 /**
  * One session: a `pg.Client` whose death ends no process and is known at once, and whose statements run one after
@@ -27,27 +27,28 @@ export class Client {
   readonly #outbox: Outbox
   readonly #interrupter: Interrupter
   readonly #answers: Answers
+  readonly #reset: SessionReset
   readonly #onFailed = (error: unknown): void => this.#lose(error)
-  readonly #closed: Promise<void>
+  readonly #goodbye: Goodbye
   /** What it has prepared by itself; none where `statement_cache_size` is 0. */
   readonly statements: PreparedStatements | undefined
   /** Which server this is, once it has said so. */
   server: ServerIdentity | undefined
   readonly role = new ReportedRole()
   readonly traffic: Traffic
+  readonly transaction: TransactionStatus
   #heardAt: number
   #lost: unknown
   /** Its backend has said that it exits at once, without finishing anything. */
   hasSaidItsLast = false
-  #isClosing = false
-  #isUsed = false
-  #isInOtherHands = false
 
   /** `raw` is not connected yet, so that nothing it says is missed. */
   constructor(raw: SessionClient, options: ClientOptions) {
     this.#raw = raw
     this.traffic = new Traffic(raw)
     this.#outbox = new Outbox(raw, this.#onFailed)
+    this.transaction = new TransactionStatus(raw, this.#outbox.owed)
+    this.#reset = new SessionReset(this, options, this.#outbox)
     this.#options = options
     this.#interrupter = new Interrupter({
       clock: options.clock,
@@ -69,11 +70,8 @@ export class Client {
     raw.on('notice', notice => {
       this.hasSaidItsLast ||= isLastWord(notice)
     })
-    this.#closed = new Promise(resolve => {
-      raw.on('end', () => {
-        this.#lose(new Error('Connection terminated unexpectedly'))
-        resolve()
-      })
+    this.#goodbye = new Goodbye(raw, options.clock, () => {
+      this.#lose(new Error('Connection terminated unexpectedly'))
     })
     raw.connection.on('parameterStatus', message => this.#onReported(message))
     // Not before: `pg` must have heard of ReadyForQuery first, or its transaction status would be the old one.
@@ -96,7 +94,7 @@ export class Client {
   }
   /** Somebody may send something past us. */
   get isUsed(): boolean {
-    return this.#isInOtherHands
+    return this.#reset.isInOtherHands
   }
   /** The server process, as `pg_stat_activity` and CancelRequest know it. */
   get pid(): number {
@@ -104,8 +102,7 @@ export class Client {
   }
 
   get isInTransaction(): boolean {
-    const status = this.#raw.getTransactionStatus()
-    return status === 'T' || status === 'E'
+    return this.transaction.isOpen
   }
 
   get mayBeCommitting(): boolean {
@@ -119,8 +116,8 @@ export class Client {
 
   /** The `pg.Client`, to be used: whatever is done to it is undone at the next reset. */
   expose(): SessionClient {
-    this.#isUsed = true
-    this.#isInOtherHands = true
+    void this.#commitOwed()
+    this.#reset.inOtherHands()
     this.#options.onSend()
     this.#outbox.isShared = true
     return this.#raw
@@ -143,7 +140,7 @@ export class Client {
     send: (query: Runnable) => void = query => this.#send(query)
   ): Promise<Result> {
     const answer = this.#answers.of<Result>(query, onAnswered)
-    this.#isUsed = true
+    this.#reset.isUsed = true
     send(query)
     return answer
   }
@@ -155,8 +152,7 @@ export class Client {
 
   /** Sends a query of a library's own making, after the statements before it. */
   submit(submission: Submission): void {
-    this.#isUsed = true
-    this.#isInOtherHands = true
+    this.#reset.inOtherHands()
     this.#send(submission)
   }
 
@@ -190,23 +186,30 @@ export class Client {
     })
   }
 
-  /** Makes the session fit for the next borrower; `undefined` when there is nothing to do. */
-  reset(): Promise<void> | undefined {
-    const { isInTransaction } = this
-    const statements = resetStatements(this.#options.resetMode, isInTransaction, this.#isUsed)
-    const listening = this.#options.beforeReset(this.#raw, isInTransaction)
-    if (listening === undefined && statements.length === 0 && this.isReady) {
-      this.#onReset()
-      return undefined
-    }
-    const resetting = resetSession(this, this.#options.clock, statements, listening)
-    return resetting.then(() => this.#onReset())
+  /** See {@link PoolClient.reset}. */
+  reset(isAwaited = false): Promise<void> | undefined {
+    const committing = isAwaited ? undefined : this.#commitOwed()
+    if (committing === undefined) return this.#reset.run()
+    return committing.then(() => (this.#lost === undefined ? this.#reset.run() : undefined))
   }
 
-  #onReset(): void {
-    this.#isUsed = false
-    this.#isInOtherHands = false
-    this.#outbox.isShared = false
+  /**
+   * Leaves the COMMIT of a transaction that has only read, at this isolation level or at the session's own, to go with
+   * what is sent next, and at the latest when this turn of the loop is over. Returns whether it does.
+   */
+  commitLater(level: string | undefined): boolean {
+    if (this.#lost !== undefined || !this.isReady || !this.transaction.isDecided(level))
+      return false
+    if (this.#reset.isInOtherHands || this.#options.isShown()) return false
+    this.#outbox.owed.owe()
+    process.nextTick(() => this.#commitOwed())
+    return true
+  }
+
+  /** Never rejects: that it failed, if it did, shows in what comes next. */
+  #commitOwed(): Promise<void> | undefined {
+    if (this.#lost !== undefined || !this.#outbox.owed.isOwed) return undefined
+    return this.run<void>(new Exchange([], () => {})).catch(() => {})
   }
 
   isOver(submission: Submission): boolean {
@@ -224,18 +227,18 @@ export class Client {
 
   /** Ends the session: politely if it can be, by force if it is lost, busy, or takes its time. Never rejects. */
   close(): Promise<void> {
-    if (this.#isClosing) return this.#closed
-    this.#isClosing = true
+    const goodbye = this.#goodbye
+    if (goodbye.isDue) return goodbye.closed
+    goodbye.isDue = true
     const closed = new Error('Client was closed and is not queryable')
     if (this.#lost === undefined && this.isReady) {
       this.#lost = closed
-      this.#raw.end().catch(() => this.#destroy())
-      this.#options.clock.setTimer(GOODBYE_MS, () => this.#destroy(), { background: true })
+      goodbye.say()
     } else {
       this.#lose(closed)
-      this.#destroy()
+      goodbye.destroy()
     }
-    return this.#closed
+    return goodbye.closed
   }
 
   #send(submission: Submission): void {
@@ -249,6 +252,7 @@ export class Client {
 
   #onReady(): void {
     this.#heardAt = this.#options.clock.now()
+    this.#outbox.owed.answered()
     this.#answers.settleFailure()
     if (this.role.isBeingSet && this.isReady) this.role.isBeingSet = this.isInTransaction
     this.#outbox.sendNext()
@@ -256,7 +260,7 @@ export class Client {
   }
 
   #onReported({ parameterName, parameterValue }: ParameterStatusMessage): void {
-    const change = this.role.report(parameterName, parameterValue, this.#isInOtherHands)
+    const change = this.role.report(parameterName, parameterValue, this.isUsed)
     if (change !== undefined) this.#options.onRole(change)
   }
 
@@ -265,15 +269,10 @@ export class Client {
     this.#answers.settleFailure()
     if (this.#lost !== undefined) return
     this.#lost = error
-    this.#destroy(error)
-    if (!this.#isClosing) this.#options.onLost(error)
+    this.#goodbye.destroy(error)
+    if (!this.#goodbye.isDue) this.#options.onLost(error)
     this.#outbox.refuseAll(error)
     endReadyWaits(this.#raw.connection)
     this.#interrupter.answered()
-  }
-
-  /** Without a goodbye: on a half-open socket `end()` would wait for ever. What runs is told why. */
-  #destroy(reason?: unknown): void {
-    this.#raw.connection.stream.destroy(reason instanceof Error ? reason : undefined)
   }
 }

@@ -1,4 +1,5 @@
 import type { Connection } from 'pg'
+import type { OwedCommit } from './owed-commit.js'
 import { ControlPart, type Part } from './parts.js'
 import { PgQueryDescendant } from './pg-query.js'
 import { QueryPart } from './query-part.js'
@@ -20,11 +21,12 @@ export interface ExchangeOptions {
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
  */
 export class Exchange extends PgQueryDescendant {
-  readonly #parts: readonly Part[]
+  #parts: readonly Part[]
   readonly #onSubmitted: () => void
   readonly #options: ExchangeOptions
   #current = 0
   #wire: Wire | undefined
+  #owed: OwedCommit | undefined
   /** The server has executed all of it without an error, up to its end: also where a result cannot be read. */
   isDone = false
   /**
@@ -66,6 +68,11 @@ export class Exchange extends PgQueryDescendant {
     return this.#current === this.#parts.length
   }
 
+  /** It takes a COMMIT along that is still owed when it is written. */
+  follow(owed: OwedCommit): void {
+    this.#owed = owed
+  }
+
   /** Not while it would rely on a statement that is still being prepared: that may fail. */
   mayOverlap(connection: Connection): boolean {
     if (this.#options.isPipelined !== true) return false
@@ -83,6 +90,8 @@ export class Exchange extends PgQueryDescendant {
       if (part instanceof QueryPart) part.adopt(this._result._types, this.binary)
     }
     this.isSubmitted = true
+    const commit = this.#owed?.take()
+    if (commit !== undefined) this.#parts = [commit, ...this.#parts]
     const alone = this.#aloneAndSimple
     if (alone === undefined) this.#write(wire)
     else wire.query(alone.text)
@@ -119,6 +128,7 @@ export class Exchange extends PgQueryDescendant {
 
   handleReadyForQuery(): void {
     this.isDone = this.isComplete
+    this.#owed?.answered()
     this.callback(this.#readError, undefined)
   }
 

@@ -2,6 +2,7 @@ import type { Connection } from 'pg'
 import type { SessionClient } from './config.js'
 import { CorkedWrites } from './corked-writes.js'
 import { Exchange } from './exchange.js'
+import { OwedCommit } from './owed-commit.js'
 
 /** Anything `pg.Client.query` takes besides texts: a cursor, a query stream, COPY, our own statements. */
 export interface Submission {
@@ -45,6 +46,8 @@ export class Outbox {
   readonly #over = new WeakSet<Submission>()
   #onceQuiet: (() => void) | undefined
   #isHeld = false
+  /** Written in front of what is sent next. */
+  readonly owed = new OwedCommit()
   /** Somebody else may write as well: nothing is sent ahead, or a cursor of theirs could come in between. */
   isShared = false
 
@@ -61,6 +64,9 @@ export class Outbox {
   }
 
   send(submission: Submission): void {
+    // Others cannot take it along.
+    if (this.owed.isOwed && !(submission instanceof Exchange))
+      this.#write(new Exchange([], () => {}))
     if (this.isQuiet) {
       this.#write(submission)
       return
@@ -175,6 +181,7 @@ export class Outbox {
     this.#running = submission
     this.#isOverlapping = false
     if (mayOverlap) this.#writes.gather()
+    if (this.owed.isOwed && submission instanceof Exchange) submission.follow(this.owed)
     try {
       this.#raw.query(submission)
       // One that `pg` has refused still counts as running for it, and would take the answers of what follows.

@@ -1,5 +1,9 @@
 import type { Clock } from '../clock.js'
+import type { ClientOptions } from './client-options.js'
+import type { SessionClient } from './config.js'
+import type { Outbox } from './outbox.js'
 import { Script } from './script.js'
+import type { TransactionStatus } from './transaction-status.js'
 
 /** `pool_reset_on_return` */
 export type ResetMode = 'rollback' | 'discard' | null
@@ -43,9 +47,62 @@ const RESET_MS = 5000
 /** What is reset: a client, seen from here. */
 export interface Resettable {
   readonly isReady: boolean
+  readonly isInTransaction: boolean
   readonly lost: unknown
+  readonly raw: SessionClient
+  readonly transaction: TransactionStatus
   run(query: Script): Promise<unknown>
   abandon(error: unknown): void
+}
+
+/** What was done to a session since it was last reset, and how that is undone. */
+export class SessionReset {
+  readonly #target: Resettable
+  readonly #options: ClientOptions
+  readonly #outbox: Outbox
+  isUsed = false
+  #isInOtherHands = false
+
+  constructor(target: Resettable, options: ClientOptions, outbox: Outbox) {
+    this.#target = target
+    this.#options = options
+    this.#outbox = outbox
+  }
+
+  /** Somebody may have sent something past us. */
+  get isInOtherHands(): boolean {
+    return this.#isInOtherHands
+  }
+
+  /** Somebody may send something past us from now on. */
+  inOtherHands(): void {
+    this.isUsed = true
+    this.#isInOtherHands = true
+    this.#target.transaction.defaultIsolation = undefined
+  }
+
+  /** Makes the session fit for the next borrower; `undefined` when there is nothing to do. */
+  run(): Promise<void> | undefined {
+    const { isInTransaction, isReady, raw } = this.#target
+    const { beforeReset, clock, resetMode } = this.#options
+    const statements = resetStatements(resetMode, isInTransaction, this.isUsed)
+    const listening = beforeReset(raw, isInTransaction)
+    if (listening === undefined && statements.length === 0 && isReady) {
+      this.#done()
+      return undefined
+    }
+    return resetSession(this.#target, clock, statements, listening).then(() => {
+      // RESET ALL has undone it.
+      this.#target.transaction.defaultIsolation = undefined
+      this.#done()
+    })
+  }
+
+  #done(): void {
+    this.isUsed = false
+    this.#isInOtherHands = false
+    this.#outbox.isShared = false
+  }
 }
 
 /**

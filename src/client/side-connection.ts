@@ -44,6 +44,7 @@ export class SideConnection {
       resetMode: null,
       prepare: async () => {},
       beforeReset: () => undefined,
+      isShown: () => false,
       onSend: () => {},
       onRole: () => {},
       onLost: () => {}

@@ -14,8 +14,11 @@ export interface PoolClient {
   readonly lost: unknown
   /** Resolves when the server answered, rejects when it did not within `timeout` milliseconds. */
   ping(timeout: number): Promise<void>
-  /** Makes the session fit for the next borrower; `undefined` when there is nothing to be done. */
-  reset(): Promise<void> | undefined
+  /**
+   * Makes the session fit for the next borrower; `undefined` when there is nothing to be done. `isAwaited`: there is one
+   * already, whose first statement may take along what is left to be sent.
+   */
+  reset(isAwaited: boolean): Promise<void> | undefined
   /** Ends the session politely, or by force if that takes long; resolves when the socket is closed, never rejects. */
   close(): Promise<void>
 }

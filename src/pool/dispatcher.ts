@@ -35,6 +35,11 @@ export class Dispatcher<C extends PoolClient> {
     this.#parts = parts
   }
 
+  /** Somebody waits for a client. */
+  get isAwaited(): boolean {
+    return this.#parts.line.size > 0
+  }
+
   /** A checkout arrives. */
   admit(checkout: Checkout<C>): void {
     const { inventory, line } = this.#parts

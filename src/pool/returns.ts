@@ -41,7 +41,7 @@ export class Returns<C extends PoolClient> {
       this.#retire(slot, unfit, error ?? client.lost)
       return
     }
-    const resetting = client.reset()
+    const resetting = client.reset(this.#parts.dispatcher.isAwaited)
     if (resetting === undefined) {
       this.#takeBack(slot, client)
       return
