@@ -4,6 +4,10 @@ import type { SessionClient } from './config.js'
 export class CorkedWrites {
   readonly #raw: SessionClient
   #isCorked = false
+  readonly #flush = (): void => {
+    this.#isCorked = false
+    this.#raw.connection.stream.uncork()
+  }
 
   constructor(raw: SessionClient) {
     this.#raw = raw
@@ -11,12 +15,8 @@ export class CorkedWrites {
 
   gather(): void {
     if (this.#isCorked) return
-    const { stream } = this.#raw.connection
     this.#isCorked = true
-    stream.cork()
-    process.nextTick(() => {
-      this.#isCorked = false
-      stream.uncork()
-    })
+    this.#raw.connection.stream.cork()
+    process.nextTick(this.#flush)
   }
 }

@@ -1,5 +1,5 @@
-import type { Clock, Timer } from '../clock.js'
 import type { PoolClient } from './contract.js'
+import type { Deadlines, Due } from './deadlines.js'
 import type { Queued } from './queue.js'
 import type { Lease } from './slot.js'
 
@@ -24,6 +24,13 @@ export class Verification {
   }
 }
 
+/** What a checkout that waits is told by whom it waits for. */
+export interface WaitHooks<C extends PoolClient> {
+  /** Its time is up. */
+  timeoutError(): unknown
+  onLeave(checkout: Checkout<C>): void
+}
+
 /** How many clients a checkout tries before it reports what is wrong with them. */
 export const MAX_TRIES = 3
 
@@ -33,7 +40,7 @@ let arrivals = 0
  * One call for a client, from its arrival until it is settled, exactly once. Whoever holds a slot for it must
  * look at `isSettled` after every wait: the caller may have left.
  */
-export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
+export class Checkout<C extends PoolClient> implements Queued<Checkout<C>>, Due {
   readonly order = ++arrivals
   previous: Checkout<C> | undefined
   next: Checkout<C> | undefined
@@ -51,9 +58,9 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
   readonly isDeferred: boolean
 
   readonly #signal: AbortSignal | undefined
-  #timer: Timer | undefined
+  #deadlines: Deadlines | undefined
   #onAbort: (() => void) | undefined
-  #onLeave: (() => void) | undefined
+  #hooks: WaitHooks<C> | undefined
   #error: unknown
   #promise: Promise<Lease<C>> | undefined
   #resolve: ((lease: Lease<C>) => void) | undefined
@@ -86,11 +93,12 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
     return this.doubtedGeneration !== undefined || this.tries === MAX_TRIES - 1
   }
 
-  /** From here on the checkout takes time, and may be called off: `onLeave` is told before it rejects. */
-  watch(clock: Clock, timeoutError: () => unknown, onLeave: () => void): void {
-    if (this.#timer !== undefined) return
-    this.#onLeave = onLeave
-    this.#timer = clock.setTimer(this.deadline - clock.now(), () => this.leave(timeoutError))
+  /** From here on the checkout takes time, and may be called off: `hooks` are told before it rejects. */
+  watch(deadlines: Deadlines, hooks: WaitHooks<C>): void {
+    if (this.#deadlines !== undefined) return
+    this.#deadlines = deadlines
+    this.#hooks = hooks
+    deadlines.add(this)
     const signal = this.#signal
     if (signal === undefined) return
     this.#onAbort = () => this.leave(() => signal.reason)
@@ -98,11 +106,16 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
     if (signal.aborted) this.#onAbort()
   }
 
+  /** See {@link Due}. */
+  onDue(): void {
+    this.leave(() => this.#hooks?.timeoutError())
+  }
+
   /** The caller does not want it any more, at whatever step it is. */
   leave(reason: () => unknown): void {
     if (this.isSettled) return
     const error = reason()
-    this.#onLeave?.()
+    this.#hooks?.onLeave(this)
     this.reject(error)
   }
 
@@ -121,7 +134,7 @@ export class Checkout<C extends PoolClient> implements Queued<Checkout<C>> {
 
   #settle(): void {
     this.isSettled = true
-    this.#timer?.cancel()
+    this.#deadlines?.remove(this)
     if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
   }
 }

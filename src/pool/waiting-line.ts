@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.js'
 import { EngineClosedError, OverloadedError, PoolTimeoutError } from '../errors.js'
-import type { Checkout } from './checkout.js'
+import type { Checkout, WaitHooks } from './checkout.js'
 import type { PoolClient, PoolCounters, PoolOptions } from './contract.js'
+import { Deadlines } from './deadlines.js'
 import { Drain } from './drain.js'
 import type { Inventory } from './inventory.js'
 import { Queue } from './queue.js'
@@ -20,14 +21,16 @@ export interface WaitingLineParts<C extends PoolClient> {
  * The checkouts that wait, in order of arrival, and how long each of them may: to its own deadline, while the server
  * is known to be away no longer than `recovery_timeout`, and not at all where waiting has no prospect.
  */
-export class WaitingLine<C extends PoolClient> {
+export class WaitingLine<C extends PoolClient> implements WaitHooks<C> {
   readonly #parts: WaitingLineParts<C>
   readonly #waiters = new Queue<Checkout<C>>()
   readonly #drain = new Drain()
+  readonly #deadlines: Deadlines
   readonly #parking: Sweeper
 
   constructor(parts: WaitingLineParts<C>) {
     this.#parts = parts
+    this.#deadlines = new Deadlines(parts.clock)
     this.#parking = new Sweeper(parts.clock, () => this.parkAll())
   }
 
@@ -67,11 +70,19 @@ export class WaitingLine<C extends PoolClient> {
 
   /** From here on the checkout has a deadline, and may be called off. */
   watch(checkout: Checkout<C>): void {
-    checkout.watch(
-      this.#parts.clock,
-      () => this.#timedOut(),
-      () => this.#waiters.remove(checkout)
-    )
+    checkout.watch(this.#deadlines, this)
+  }
+
+  /** See {@link WaitHooks}. */
+  onLeave(checkout: Checkout<C>): void {
+    this.#waiters.remove(checkout)
+  }
+
+  /** See {@link WaitHooks}; exhausted and away are told apart. */
+  timeoutError(): unknown {
+    const { counters, recovery } = this.#parts
+    counters.timeouts += 1
+    return recovery.isClosed ? recovery.failure : new PoolTimeoutError()
   }
 
   /** Takes the first waiter out, to be served or to be told why not. */
@@ -116,7 +127,7 @@ export class WaitingLine<C extends PoolClient> {
     if (isClosed && options.timeout === 0) return recovery.failure
     const waiting = this.#waiters.size - inventory.connecting - (isClosed ? 0 : inventory.room)
     if (waiting < 0) return undefined
-    if (options.timeout === 0) return this.#timedOut()
+    if (options.timeout === 0) return this.timeoutError()
     if (waiting >= options.maxWaiting) return new OverloadedError()
     return this.#isHopeless(checkout) ? new OverloadedError() : undefined
   }
@@ -142,12 +153,5 @@ export class WaitingLine<C extends PoolClient> {
   #giveUp(checkout: Checkout<C>): void {
     this.#waiters.remove(checkout)
     checkout.reject(this.#parts.recovery.failure)
-  }
-
-  /** Exhausted and away are told apart. */
-  #timedOut(): unknown {
-    const { counters, recovery } = this.#parts
-    counters.timeouts += 1
-    return recovery.isClosed ? recovery.failure : new PoolTimeoutError()
   }
 }

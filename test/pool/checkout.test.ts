@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { Checkout } from '../../src/pool/checkout.js'
+import { Deadlines } from '../../src/pool/deadlines.js'
 import { Lease, Slot } from '../../src/pool/slot.js'
 import { FakeClient } from '../fixtures/fake-client.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
@@ -11,6 +12,7 @@ const NO_TIMERS = { foreground: 0, background: 0 }
 /** A checkout that leaves after 100 ms, or when its caller does. */
 function build() {
   const clock = new FakeClock()
+  const deadlines = new Deadlines(clock)
   const caller = new AbortController()
   const checkout = new Checkout<FakeClient>(clock.now(), clock.now() + 100, {
     signal: caller.signal
@@ -19,14 +21,13 @@ function build() {
   const log: string[] = []
   checkout.promise.catch(error => log.push(`rejected: ${error.message}`))
   const watch = () =>
-    checkout.watch(
-      clock,
-      () => {
+    checkout.watch(deadlines, {
+      timeoutError: () => {
         log.push('timed out')
         return new Error('too late')
       },
-      () => log.push(`left, settled: ${checkout.isSettled}`)
-    )
+      onLeave: () => log.push(`left, settled: ${checkout.isSettled}`)
+    })
   const listeners = () => getEventListeners(caller.signal, 'abort').length
   return { clock, caller, checkout, result, log, watch, listeners }
 }
@@ -65,11 +66,10 @@ t.test('a deadline that has passed already is kept too', async t => {
   const clock = new FakeClock()
   const checkout = new Checkout<FakeClient>(clock.now(), clock.now() - 5)
   const result = new Watched(checkout.promise)
-  checkout.watch(
-    clock,
-    () => new Error('too late'),
-    () => {}
-  )
+  checkout.watch(new Deadlines(clock), {
+    timeoutError: () => new Error('too late'),
+    onLeave: () => {}
+  })
   await clock.advance(0)
   t.match(result.error, { message: 'too late' })
 })

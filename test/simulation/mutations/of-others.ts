@@ -65,7 +65,7 @@ export const OTHERS: readonly Mutation[] = [
   {
     name: 'a settled checkout keeps its timer',
     file: 'checkout.ts',
-    find: 'this.#timer?.cancel()',
+    find: 'this.#deadlines?.remove(this)',
     replace: ''
   },
   {
@@ -76,9 +76,27 @@ export const OTHERS: readonly Mutation[] = [
   },
   {
     name: 'the deadline comes a millisecond late',
-    file: 'checkout.ts',
-    find: 'this.deadline - clock.now()',
-    replace: 'this.deadline - clock.now() + 1'
+    file: 'deadlines.ts',
+    find: 'at - this.#clock.now()',
+    replace: 'at - this.#clock.now() + 1'
+  },
+  {
+    name: 'an earlier deadline waits for a later one',
+    file: 'deadlines.ts',
+    find: 'due.deadline < this.#at || ',
+    replace: ''
+  },
+  {
+    name: 'when the first deadline has come the others are forgotten',
+    file: 'deadlines.ts',
+    find: 'if (next !== undefined && this.#all.size > 0) this.#setTimer(next)',
+    replace: ''
+  },
+  {
+    name: 'the timer of nobody goes on',
+    file: 'deadlines.ts',
+    find: 'if (this.#all.size === 0) this.#stop()',
+    replace: ''
   },
   {
     name: 'an abort is not heard',

@@ -19,8 +19,9 @@ export const WAITING_LINE: readonly Change[] = [
   },
   {
     name: 'who leaves stays in line',
-    find: '() => this.#waiters.remove(checkout)',
-    replace: '() => {}'
+    find: 'onLeave(checkout: Checkout<C>): void {',
+    replace:
+      'onLeave(checkout: Checkout<C>): void {\n    if (checkout.isDeferred !== undefined) return'
   },
   {
     name: 'places to be opened count for nothing',
