@@ -60,28 +60,22 @@ export class OpenTransaction {
   ): Promise<Result> {
     this.enter()
     try {
-      return await this.#inOrder(work)
+      if (this.#isEntering) await new Promise<void>(resolve => this.#onTurn.push(resolve))
+      this.#isEntering = true
+      let done: Promise<Result>
+      try {
+        this.assertNotOver()
+        // Those started behind it wait until it is through, also when it must be repeated: if BEGIN failed, they would be
+        // committed one by one.
+        if (this.#isToCarry()) return await work(this)
+        done = work(undefined)
+      } finally {
+        this.#passOn()
+      }
+      return await done
     } finally {
       this.leave()
     }
-  }
-
-  async #inOrder<Result>(
-    work: (carried: OpenTransaction | undefined) => Promise<Result>
-  ): Promise<Result> {
-    if (this.#isEntering) await new Promise<void>(resolve => this.#onTurn.push(resolve))
-    this.#isEntering = true
-    let done: Promise<Result>
-    try {
-      this.assertNotOver()
-      // Those started behind it wait until it is through, also when it must be repeated: if BEGIN failed, they would be
-      // committed one by one.
-      if (this.#isToCarry()) return await work(this)
-      done = work(undefined)
-    } finally {
-      this.#passOn()
-    }
-    return await done
   }
 
   /**

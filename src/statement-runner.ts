@@ -140,7 +140,20 @@ export class StatementRunner implements TransactionHost {
     return within(config, signal, signals => this.#runWithin(signals, config, values))
   }
 
-  async #runWithin(
+  #runWithin(
+    signals: readonly AbortSignal[] | undefined,
+    config: StatementConfig,
+    values: unknown[] | undefined
+  ): Promise<QueryResult> {
+    try {
+      return this.#start(signals, config, values)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** @throws why it may not run here */
+  #start(
     signals: readonly AbortSignal[] | undefined,
     config: StatementConfig,
     values: unknown[] | undefined
@@ -152,7 +165,7 @@ export class StatementRunner implements TransactionHost {
     const kind = statementKind(text ?? '')
     if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
     this.#assertAllowed(kind, readOnly)
-    if (session.isPendingRollback) return this.#rollbackLost(kind)
+    if (session.isPendingRollback) return Promise.resolve(this.#rollbackLost(kind))
     if (kind.several && !wantsExtended(config, values))
       return delivery.lending.script(config, signals)
 
@@ -163,10 +176,9 @@ export class StatementRunner implements TransactionHost {
       isReadOnlyByHand: this.#isReadOnlyByHand && session.isInTransaction,
       signals
     })
-    const result = await delivery.deliver(job)
+    const delivered = delivery.deliver(job)
     const isCommit = kind.control === 'commit' || kind.control === 'prepare_transaction'
-    if (isCommit && result.command === 'ROLLBACK') throw new RolledBackError()
-    return result
+    return isCommit ? unlessRolledBack(delivered) : delivered
   }
 
   /** Whether statements are to be kept from writing now, without being asked to one by one. */
@@ -196,6 +208,13 @@ function wantsExtended(config: StatementConfig, values: unknown[] | undefined): 
   if (config.name || Reflect.get(config, 'rows')) return true
   if (Reflect.get(config, 'queryMode') === 'extended') return true
   return ((values || config.values)?.length ?? 0) > 0
+}
+
+/** @throws {RolledBackError} the server answered a COMMIT with ROLLBACK */
+async function unlessRolledBack(delivered: Promise<QueryResult>): Promise<QueryResult> {
+  const result = await delivered
+  if (result.command === 'ROLLBACK') throw new RolledBackError()
+  return result
 }
 
 const READ_ONLY = /\bread\s+only\b/i

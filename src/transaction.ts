@@ -46,7 +46,8 @@ export class Transaction implements SessionQueryable {
       this.#assertOpen()
       return this.#host.submit(query)
     }
-    return this.#statement(query, values)
+    if (this.#isEnded) return Promise.reject(ended())
+    return this.#host.statement(toConfig(query), values)
   }) as SessionQueryable['query']
 
   /**
@@ -84,13 +85,8 @@ export class Transaction implements SessionQueryable {
     this.end()
   }
 
-  async #statement(query: string | StatementConfig, values?: unknown[]): Promise<QueryResult> {
-    this.#assertOpen()
-    return await this.#host.statement(toConfig(query), values)
-  }
-
   #assertOpen(): void {
-    if (this.#isEnded) throw new TransactionStateError('The transaction has ended already')
+    if (this.#isEnded) throw ended()
   }
 }
 
@@ -164,6 +160,10 @@ async function undo(host: TransactionHost, texts: string[]): Promise<void> {
   } catch (failure) {
     host.giveUp(failure)
   }
+}
+
+function ended(): TransactionStateError {
+  return new TransactionStateError('The transaction has ended already')
 }
 
 /** Two transactions of one session cannot run beside each other: the statements of one would be part of the other. */
