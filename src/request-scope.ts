@@ -134,7 +134,7 @@ export class RequestScope {
     this.#isEnded = true
     for (const connection of this.#connections.values()) {
       // What nobody has committed until now, nobody will: the client left, or the reply was hijacked.
-      connection.endRoute('ROLLBACK').catch(() => {})
+      if (this.hasTransaction) connection.endRoute('ROLLBACK').catch(() => {})
       connection.end()
     }
   }

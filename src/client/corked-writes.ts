@@ -1,6 +1,10 @@
 import type { SessionClient } from './config.js'
 
-/** Gathers what is written within one turn of the event loop, so that it leaves in one packet. */
+/**
+ * Gathers what is written within one turn of the event loop. It leaves when the turn is over: in one packet for each
+ * session, and behind all that was read meanwhile. Each packet wakes a backend up, which on a busy machine takes its
+ * processor from whoever is about to write the next one.
+ */
 export class CorkedWrites {
   readonly #raw: SessionClient
   #isCorked = false
@@ -17,6 +21,6 @@ export class CorkedWrites {
     if (this.#isCorked) return
     this.#isCorked = true
     this.#raw.connection.stream.cork()
-    process.nextTick(this.#flush)
+    setImmediate(this.#flush)
   }
 }

@@ -180,8 +180,11 @@ export class Outbox {
     const mayOverlap = submission.mayOverlap?.(this.#raw.connection) === true
     this.#running = submission
     this.#isOverlapping = false
-    if (mayOverlap) this.#writes.gather()
-    if (this.owed.isOwed && submission instanceof Exchange) submission.follow(this.owed)
+    if (submission instanceof Exchange) {
+      if (this.owed.isOwed) submission.follow(this.owed)
+      // What has to be answered in time leaves at once: a stall of our own is not to count for the server's silence.
+      if (!submission.isProbing) this.#writes.gather()
+    }
     try {
       this.#raw.query(submission)
       // One that `pg` has refused still counts as running for it, and would take the answers of what follows.

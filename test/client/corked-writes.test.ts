@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { SessionClient } from '../../src/client/config.js'
 import { CorkedWrites } from '../../src/client/corked-writes.js'
+import { settle } from '../fixtures/fake-clock.js'
 
 t.test('what is written within one turn leaves together, once', async t => {
   const log: string[] = []
@@ -12,6 +13,8 @@ t.test('what is written within one turn leaves together, once', async t => {
     writes.gather()
     t.strictSame(log, ['cork'], `turn ${turn}`)
     await new Promise<void>(resolve => process.nextTick(resolve))
+    t.strictSame(log, ['cork'], 'others may still write')
+    await settle()
     t.strictSame(log, ['cork', 'uncork'], `after turn ${turn}`)
   }
 })
