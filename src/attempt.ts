@@ -8,6 +8,9 @@ import type { PreparedStatements } from './client/statements.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { Probe } from './session-host.js'
 
+/** What a backend says instead of beginning, or finishing, what it was sent: shut down, or idle for too long. */
+const SAID_BEFORE_COMMIT: ReadonlySet<unknown> = new Set(['57P01', '25P03', '57P05'])
+
 /** One try to run a job. */
 export class Attempt implements ExchangeOptions {
   client: Client | undefined
@@ -75,7 +78,7 @@ export class Attempt implements ExchangeOptions {
    * after that, and so does a COMMIT of its own, which is the last of its parts.
    */
   wasStoppedBeforeCommit(error: unknown): boolean {
-    const isTold = error instanceof Error && Reflect.get(error, 'code') === '57P01'
+    const isTold = error instanceof Error && SAID_BEFORE_COMMIT.has(Reflect.get(error, 'code'))
     if (!isTold && this.client?.hasSaidItsLast !== true) return false
     return this.parts.some(part => part instanceof QueryPart && !part.isComplete)
   }

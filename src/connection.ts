@@ -129,7 +129,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
 
   /** Takes a client now, for a library that looks at it: what it runs comes through {@link query}. */
   async lend(): Promise<PgClient> {
-    return this.#session.use(client => client.expose())
+    return this.#session.use(client => client.exposeAlone())
   }
 
   /** Takes a client now instead of with the first statement. */

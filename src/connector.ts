@@ -31,6 +31,8 @@ export interface ConnectFailure {
 }
 
 const SECOND = 1000
+/** What gives listeners a client that goes on being used. */
+const SHOWING = ['checkout', 'reset', 'checkin', 'detach', 'soft_invalidate'] as const
 
 /** Opens clients, prepares the first of them, and remembers why one could not be opened. */
 export class Connector {
@@ -80,7 +82,7 @@ export class Connector {
       prepare: (raw: SessionClient, client: Client) => this.#prepare(raw, client),
       beforeReset: (raw: SessionClient, inTransaction: boolean) =>
         emitter.isHeard('reset') ? emitter.ask('reset', { client: raw, inTransaction }) : undefined,
-      isShown: () => emitter.isHeard('reset') || emitter.isHeard('checkin'),
+      isShown: () => SHOWING.some(event => emitter.isHeard(event)),
       onSend: this.#parts.onSend,
       onRole,
       onLost

@@ -2,6 +2,7 @@ import type { Account } from './account.js'
 import { Attempt } from './attempt.js'
 import { Caller } from './caller.js'
 import type { Client } from './client/client.js'
+import { ControlPart } from './client/parts.js'
 import { Dispatch } from './dispatch.js'
 import { ConnectionClosedError } from './errors.js'
 import { Failure } from './failure.js'
@@ -15,6 +16,7 @@ import { Replay, type ReplayHost } from './replay.js'
 import type { Session } from './session.js'
 import { CancelError } from './session-errors.js'
 import type { Probe, Use } from './session-host.js'
+import { unlimited } from './statement-timeout.js'
 import { type StopClock, toThrow } from './stop-sign.js'
 
 export interface DeliveryHost extends InquiryHost, ReplayHost, StopClock {}
@@ -55,7 +57,7 @@ export class Delivery implements Line {
     const started = this.#account.start()
     const { transaction } = this
     const { signals, text } = job
-    if (job.effect !== 'read' || job.leavesState) transaction?.mayHaveWritten()
+    if (job.isPlainRead !== true) transaction?.mayHaveWritten()
     if (this.#patience.isLimited(signals)) {
       return this.run(signals, text, (caller, carried) => {
         return this.#deliver(job, started, transaction, carried, caller)
@@ -79,15 +81,16 @@ export class Delivery implements Line {
   }
 
   /**
-   * Leaves the COMMIT of the open transaction to go with what is sent next, where nothing depends on its answer: what a
-   * transaction has read stands, whatever becomes of it, unless it is SERIALIZABLE
+   * Ends the open transaction without waiting for the answer to its COMMIT, where nothing depends on it: what a transaction
+   * has read stands, whatever becomes of it, unless it is SERIALIZABLE
    * (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE). Returns whether it did.
    */
   commitLater(): boolean {
     const { transaction } = this
-    const { client, stop } = this.#session
+    const { client, isAwaited, stop } = this.#session
     if (transaction?.hasOnlyRead !== true || client === undefined || stop.isSet) return false
-    return client.commitLater(transaction.level)
+    const parts = [...unlimited(stop.timeLeft), new ControlPart('COMMIT')]
+    return client.lateCommit.begin(transaction.level, parts, isAwaited)
   }
 
   async #deliver<Result>(

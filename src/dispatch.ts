@@ -85,7 +85,7 @@ export class Dispatch {
       this.#bind(client, job, attempt, isPart)
       if (job.leavesState) {
         client.role.noteText(job.text)
-        client.transaction.defaultIsolation = undefined
+        client.transaction.forget()
         replay.taint(client, attempt)
       }
       account.written(effect, isBlock || attempt.isSplit || isPart)
@@ -188,11 +188,7 @@ export class Dispatch {
   ): Part[] {
     const timeLeft = this.#stop.timeLeft
     const parts = job.parts()
-    if (
-      carried?.level === undefined &&
-      carried?.hasOnlyRead &&
-      client.transaction.defaultIsolation === undefined
-    )
+    if (carried?.hasOnlyRead && carried.level === undefined && client.transaction.isLevelDue)
       parts.unshift(new IsolationPart(client.transaction))
     if (carried) parts.unshift(...beginning(carried.begin, timeLeft))
     const isInTransaction = carried !== undefined || client.isInTransaction

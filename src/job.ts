@@ -11,6 +11,8 @@ export interface Job<Result> {
   readonly effectInBlock?: Effect | undefined
   /** It may be run again where it had no effect. */
   readonly isRepeatable: boolean
+  /** A query of which its text shows that it only reads: see {@link StatementKind}. Not what is merely kept from writing. */
+  readonly isPlainRead?: boolean
   /** It may leave something behind in the session: a setting, a role, a temporary table. */
   readonly leavesState: boolean
   /** COMMIT or ROLLBACK: what was learned of the transaction is not about the next one. */

@@ -81,7 +81,7 @@ export class Lending {
         const written = () => {
           caller.boundTo = client
           client.role.noteText(text)
-          client.transaction.defaultIsolation = undefined
+          client.transaction.forget()
           account.written('untracked', client.isInTransaction)
         }
         this.#enter(transaction, caller)

@@ -57,6 +57,11 @@ export class Session implements Endable, Holder {
     return this.#holding.client
   }
 
+  /** Whether somebody waits for a client of the pool. */
+  get isAwaited(): boolean {
+    return this.#host.pool.isAwaited
+  }
+
   /** Whether a client is held now. */
   get hasClient(): boolean {
     return this.#holding.lease !== undefined

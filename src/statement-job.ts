@@ -22,6 +22,7 @@ export class StatementJob implements Job<QueryResult> {
   readonly block: string | undefined
   readonly effectInBlock: Effect | undefined
   readonly isRepeatable: boolean
+  readonly isPlainRead: boolean
   readonly leavesState: boolean
   readonly endsTransaction: boolean
   readonly isReadOnlyByHand: boolean
@@ -46,6 +47,7 @@ export class StatementJob implements Job<QueryResult> {
     this.block = isReadOnly ? 'BEGIN READ ONLY' : undefined
     this.effectInBlock = isReadOnly ? 'read' : undefined
     this.isRepeatable = isReadOnly || this.#isPlain
+    this.isPlainRead = kind.kind === 'read' && config.text !== undefined
     this.leavesState = kind.kind === 'other' || kind.kind === 'control'
     this.endsTransaction = kind.control === 'commit' || kind.control === 'rollback'
     this.isReadOnlyByHand = isReadOnlyByHand

@@ -97,6 +97,7 @@ export class StatementRunner implements TransactionHost {
       effect: isRead ? 'read' : 'change',
       block: this.#promisesReadOnly() ? 'BEGIN READ ONLY' : 'BEGIN',
       effectInBlock: this.#promisesReadOnly() ? 'read' : undefined,
+      isPlainRead: kinds.every(({ kind }) => kind === 'read'),
       isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
       leavesState: kinds.some(({ kind }) => kind === 'other'),
       parts: () => configs.map((config, i) => new QueryPart(config, undefined, isPlain(kinds[i]))),

@@ -10,7 +10,7 @@ export interface ClientOptions {
   readonly statements?: StatementNames | undefined
   /** Runs before each reset; what it throws costs the client. */
   beforeReset(raw: SessionClient, inTransaction: boolean): Promise<void> | undefined
-  /** Whether anybody is shown the client when it comes back, and could send something past us. */
+  /** Whether anybody is shown the client when it is lent or comes back, and could send something past us. */
   isShown(): boolean
   /** Something is about to be sent; called for every statement, so it must cost next to nothing. */
   onSend(): void

@@ -3,10 +3,10 @@ import { sendCancel } from './cancel.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
-import { Exchange } from './exchange.js'
 import { Goodbye } from './goodbye.js'
 import { Interrupter } from './interrupter.js'
 import { isLastWord } from './last-word.js'
+import { LateCommit } from './late-commit.js'
 import { Outbox, type Runnable, type Submission } from './outbox.js'
 import { answered, expectAnswer, type Ping, pingWithin } from './ping.js'
 import { endReadyWaits } from './ready-waits.js'
@@ -37,6 +37,7 @@ export class Client {
   readonly role = new ReportedRole()
   readonly traffic: Traffic
   readonly transaction: TransactionStatus
+  readonly lateCommit: LateCommit
   #heardAt: number
   #lost: unknown
   /** Its backend has said that it exits at once, without finishing anything. */
@@ -47,8 +48,15 @@ export class Client {
     this.#raw = raw
     this.traffic = new Traffic(raw)
     this.#outbox = new Outbox(raw, this.#onFailed)
-    this.transaction = new TransactionStatus(raw, this.#outbox.owed)
+    this.transaction = new TransactionStatus(raw, this.#outbox.owed, options.clock)
     this.#reset = new SessionReset(this, options, this.#outbox)
+    this.lateCommit = new LateCommit({
+      status: this.transaction,
+      owed: this.#outbox.owed,
+      isQuiet: () => this.isReady && !this.isUsed && !options.isShown(),
+      isLost: () => this.#lost !== undefined,
+      run: exchange => this.run(exchange)
+    })
     this.#options = options
     this.#interrupter = new Interrupter({
       clock: options.clock,
@@ -116,17 +124,20 @@ export class Client {
 
   /** The `pg.Client`, to be used: whatever is done to it is undone at the next reset. */
   expose(): SessionClient {
-    void this.#commitOwed()
+    void this.lateCommit.send()
     this.#reset.inOtherHands()
     this.#options.onSend()
     this.#outbox.isShared = true
     return this.#raw
   }
 
-  /** As {@link expose}, when what was sent together is answered: `pg` refuses a cursor until then. */
+  /**
+   * As {@link expose}, when what was sent together is answered: `pg` refuses a cursor until then; and when what was to be
+   * committed is, for what is sent on it does not wait its turn.
+   */
   async exposeAlone(): Promise<SessionClient> {
     const raw = this.expose()
-    if (raw.pipeline) await answered(ping => this.#send(ping))
+    if (raw.pipeline || this.transaction.isEnding) await answered(ping => this.#send(ping))
     return raw
   }
 
@@ -188,28 +199,7 @@ export class Client {
 
   /** See {@link PoolClient.reset}. */
   reset(isAwaited = false): Promise<void> | undefined {
-    const committing = isAwaited ? undefined : this.#commitOwed()
-    if (committing === undefined) return this.#reset.run()
-    return committing.then(() => (this.#lost === undefined ? this.#reset.run() : undefined))
-  }
-
-  /**
-   * Leaves the COMMIT of a transaction that has only read, at this isolation level or at the session's own, to go with
-   * what is sent next, and at the latest when this turn of the loop is over. Returns whether it does.
-   */
-  commitLater(level: string | undefined): boolean {
-    if (this.#lost !== undefined || !this.isReady || !this.transaction.isDecided(level))
-      return false
-    if (this.#reset.isInOtherHands || this.#options.isShown()) return false
-    this.#outbox.owed.owe()
-    process.nextTick(() => this.#commitOwed())
-    return true
-  }
-
-  /** Never rejects: that it failed, if it did, shows in what comes next. */
-  #commitOwed(): Promise<void> | undefined {
-    if (this.#lost !== undefined || !this.#outbox.owed.isOwed) return undefined
-    return this.run<void>(new Exchange([], () => {})).catch(() => {})
+    return this.#reset.run(isAwaited ? undefined : this.lateCommit.send())
   }
 
   isOver(submission: Submission): boolean {
@@ -230,6 +220,18 @@ export class Client {
     const goodbye = this.#goodbye
     if (goodbye.isDue) return goodbye.closed
     goodbye.isDue = true
+    const committing = this.lateCommit.send()
+    if (committing === undefined) {
+      this.#leave()
+    } else {
+      goodbye.limit()
+      void committing.then(() => this.#leave())
+    }
+    return goodbye.closed
+  }
+
+  #leave(): void {
+    const goodbye = this.#goodbye
     const closed = new Error('Client was closed and is not queryable')
     if (this.#lost === undefined && this.isReady) {
       this.#lost = closed
@@ -238,7 +240,6 @@ export class Client {
       this.#lose(closed)
       goodbye.destroy()
     }
-    return goodbye.closed
   }
 
   #send(submission: Submission): void {

@@ -25,6 +25,8 @@ export class Exchange extends PgQueryDescendant {
   readonly #onSubmitted: () => void
   readonly #options: ExchangeOptions
   #current = 0
+  /** Where those begin that are not of a COMMIT taken along. */
+  #own = 0
   #wire: Wire | undefined
   #owed: OwedCommit | undefined
   /** The server has executed all of it without an error, up to its end: also where a result cannot be read. */
@@ -34,7 +36,10 @@ export class Exchange extends PgQueryDescendant {
    * long the statements take (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
    */
   isProbing = false
-  /** Nothing of it was executed, since a statement that we had prepared was not there, or not what it was. */
+  /**
+   * Nothing of it was executed: a statement that we had prepared was not there, or not what it was, or a COMMIT that was
+   * taken along has failed.
+   */
   isStale = false
   /** Once true, the server may have seen it, and will answer with a ReadyForQuery. */
   isSubmitted = false
@@ -68,6 +73,14 @@ export class Exchange extends PgQueryDescendant {
     return this.#current === this.#parts.length
   }
 
+  /**
+   * It leaves at once, not with what else is written in this turn of the loop: a stall of our own must neither count for
+   * the server's silence nor keep a transaction open.
+   */
+  get isUrgent(): boolean {
+    return this.isProbing || this.#parts.length === 0
+  }
+
   /** It takes a COMMIT along that is still owed when it is written. */
   follow(owed: OwedCommit): void {
     this.#owed = owed
@@ -90,8 +103,11 @@ export class Exchange extends PgQueryDescendant {
       if (part instanceof QueryPart) part.adopt(this._result._types, this.binary)
     }
     this.isSubmitted = true
-    const commit = this.#owed?.take()
-    if (commit !== undefined) this.#parts = [commit, ...this.#parts]
+    const commit = this.#owed?.take() ?? []
+    if (commit.length > 0) {
+      this.#own = commit.length
+      this.#parts = [...commit, ...this.#parts]
+    }
     const alone = this.#aloneAndSimple
     if (alone === undefined) this.#write(wire)
     else wire.query(alone.text)
@@ -134,7 +150,8 @@ export class Exchange extends PgQueryDescendant {
 
   handleError(error: Error): void {
     const { name } = this
-    if (name !== undefined && this.#wire !== undefined)
+    if (this.#current < this.#own) this.isStale = true
+    else if (name !== undefined && this.#wire !== undefined)
       this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
     this.#forgetNames()
     this.callback(error, undefined)

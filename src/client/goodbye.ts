@@ -27,6 +27,11 @@ export class Goodbye {
 
   say(): void {
     this.#raw.end().catch(() => this.destroy())
+    this.limit()
+  }
+
+  /** It may take its time from now on, but not for ever. */
+  limit(): void {
     this.#clock.setTimer(GOODBYE_MS, () => this.destroy(), { background: true })
   }
 

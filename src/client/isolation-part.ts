@@ -8,14 +8,14 @@ import type { DataRowMessage } from './wire.js'
  * https://www.postgresql.org/docs/current/runtime-config-client.html).
  */
 export class IsolationPart extends ControlPart {
-  readonly #status: Pick<TransactionStatus, 'defaultIsolation'>
+  readonly #status: Pick<TransactionStatus, 'learn'>
 
-  constructor(status: Pick<TransactionStatus, 'defaultIsolation'>) {
+  constructor(status: Pick<TransactionStatus, 'learn'>) {
     super('SHOW transaction_isolation')
     this.#status = status
   }
 
   override onDataRow({ fields }: DataRowMessage): void {
-    this.#status.defaultIsolation = fields[0] ?? undefined
+    this.#status.learn(fields[0] ?? undefined)
   }
 }

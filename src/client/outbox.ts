@@ -182,8 +182,7 @@ export class Outbox {
     this.#isOverlapping = false
     if (submission instanceof Exchange) {
       if (this.owed.isOwed) submission.follow(this.owed)
-      // What has to be answered in time leaves at once: a stall of our own is not to count for the server's silence.
-      if (!submission.isProbing) this.#writes.gather()
+      if (!submission.isUrgent) this.#writes.gather()
     }
     try {
       this.#raw.query(submission)

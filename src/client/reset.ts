@@ -78,27 +78,33 @@ export class SessionReset {
   inOtherHands(): void {
     this.isUsed = true
     this.#isInOtherHands = true
-    this.#target.transaction.defaultIsolation = undefined
+    this.#target.transaction.forget()
   }
 
-  /** Makes the session fit for the next borrower; `undefined` when there is nothing to do. */
-  run(): Promise<void> | undefined {
+  /**
+   * Makes the session fit for the next borrower; `undefined` when there is nothing to do. `committing`: what has to be
+   * over before that.
+   */
+  run(committing: Promise<void> | undefined): Promise<void> | undefined {
     const { isInTransaction, isReady, raw } = this.#target
     const { beforeReset, clock, resetMode } = this.#options
     const statements = resetStatements(resetMode, isInTransaction, this.isUsed)
     const listening = beforeReset(raw, isInTransaction)
-    if (listening === undefined && statements.length === 0 && isReady) {
+    const isWaiting = committing !== undefined || listening !== undefined
+    if (!isWaiting && statements.length === 0 && isReady) {
       this.#done()
       return undefined
     }
-    return resetSession(this.#target, clock, statements, listening).then(() => {
-      // RESET ALL has undone it.
-      this.#target.transaction.defaultIsolation = undefined
+    const before = Promise.all([committing, listening])
+    return resetSession(this.#target, clock, statements, before).then(() => {
+      // RESET ALL has undone what it was.
+      this.#target.transaction.forget()
       this.#done()
     })
   }
 
   #done(): void {
+    if (this.#isInOtherHands) this.#target.transaction.forget()
     this.isUsed = false
     this.#isInOtherHands = false
     this.#outbox.isShared = false
@@ -106,7 +112,7 @@ export class SessionReset {
 }
 
 /**
- * Runs what makes the session fit for the next borrower, once the listeners are through.
+ * Runs what makes the session fit for the next borrower, once what goes before is through.
  *
  * @throws what a listener or a statement does, or that it took too long: nobody may get the client then
  */
@@ -114,7 +120,7 @@ export async function resetSession(
   target: Resettable,
   clock: Clock,
   statements: string[],
-  listening: Promise<void> | undefined
+  before: Promise<unknown>
 ): Promise<void> {
   const tooLong = new Error(`The session was not reset within ${RESET_MS} ms`)
   let giveUp = (_error: Error) => {}
@@ -127,7 +133,8 @@ export async function resetSession(
     giveUp(tooLong)
   })
   try {
-    await Promise.race([listening, late])
+    await Promise.race([before, late])
+    if (target.lost !== undefined) throw target.lost
     if (!target.isReady) throw new Error('The session is still busy')
     for (const text of statements) await target.run(new Script(text, () => {}))
     if (target.lost !== undefined) throw target.lost

@@ -100,6 +100,11 @@ export class Pool<C extends PoolClient> {
     this.#returns = new Returns({ hooks, inventory, dispatcher, isNullPool: options.isNullPool })
   }
 
+  /** Somebody waits for a client. */
+  get isAwaited(): boolean {
+    return this.#line.size > 0
+  }
+
   get generation(): number {
     return this.#inventory.generation
   }

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { Exchange } from '../../src/client/exchange.js'
+import { ControlPart } from '../../src/client/parts.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { openClient, pidOf, run } from '../fixtures/open-client.js'
 import { startPostgres } from '../fixtures/postgres.js'
@@ -121,4 +123,29 @@ t.test('the server is heard from with every answer, and not by what we send', as
   t.equal(client.heardAt, 35)
   await client.close()
   await statement
+})
+
+t.test('a session that owes a COMMIT sends it before it leaves', async t => {
+  await postgres.admin('create table kept (id int)')
+  const client = await openClient(t, postgres.url)
+  await client.run(new Exchange([new ControlPart('BEGIN')], () => {}))
+  await run(client, 'insert into kept values (1)')
+  client.lateCommit.begin('read committed', [new ControlPart('COMMIT')], true)
+  await client.close()
+  await untilGone(pidOf(client))
+  t.same(await postgres.admin('select id from kept'), [{ id: 1 }])
+  await t.rejects(run(client, 'select 1'), { message: 'Client was closed and is not queryable' })
+})
+
+t.test('and does not wait for the answer for ever', async t => {
+  const proxy = await startProxy(t, postgres)
+  const clock = new FakeClock()
+  const client = await openClient(t, proxy.url(postgres.url), { clock })
+  await client.run(new Exchange([new ControlPart('BEGIN')], () => {}))
+  client.lateCommit.begin('read committed', [new ControlPart('COMMIT')], true)
+  proxy.freeze()
+  const closed = client.close()
+  await clock.advance(1000)
+  await closed
+  t.equal(client.raw.connection.stream.destroyed, true)
 })

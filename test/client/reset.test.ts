@@ -1,6 +1,8 @@
 import type { ClientBase } from 'pg'
 import t from 'tap'
 import type { Client } from '../../src/client/client.js'
+import { Exchange } from '../../src/client/exchange.js'
+import { ControlPart } from '../../src/client/parts.js'
 import { type ResetMode, resetStatements } from '../../src/client/reset.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { openClient, pidOf, run } from '../fixtures/open-client.js'
@@ -227,3 +229,33 @@ t.test('a listener that hangs does not keep the session for ever', async t => {
   await reset
   t.match(client.lost, { message: /not reset within 5000 ms/ })
 })
+
+t.test('nor does a COMMIT that is not answered', async t => {
+  const clock = new FakeClock()
+  const proxy = await startProxy(t, postgres)
+  const client = await openClient(t, proxy.url(postgres.url), { clock })
+  await owing(client)
+  proxy.freeze()
+  const reset = t.rejects(client.reset()!, { message: /not reset within 5000 ms/ })
+  await clock.advance(5000)
+  await reset
+  t.match(client.lost, { message: /not reset within 5000 ms/ })
+})
+
+t.test(
+  'a session that owes a COMMIT is fit for one who waits, and for others behind it',
+  async t => {
+    const client = await openClient(t, postgres.url)
+    await owing(client)
+    t.equal(client.reset(true), undefined)
+    t.equal(client.reset(true), undefined, 'nothing was sent')
+    await client.reset(false)
+    t.equal(client.raw.getTransactionStatus(), 'I')
+  }
+)
+
+/** Leaves a session in a transaction that is over but for its COMMIT. */
+async function owing(client: Client): Promise<void> {
+  await client.run(new Exchange([new ControlPart('BEGIN')], () => {}))
+  client.lateCommit.begin('read committed', [new ControlPart('COMMIT')], true)
+}

@@ -1,22 +1,50 @@
-import t from 'tap'
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import t, { type Test } from 'tap'
 import type { EngineOptionsInput } from '../../src/options.js'
-import { requestOf, until } from '../fixtures/open-engine.js'
-import { at, exchangesOf, openProxied } from '../fixtures/open-proxied.js'
+import { buildApp } from '../fixtures/app.js'
+import { openEngine, requestOf, servedBy, until } from '../fixtures/open-engine.js'
+import { at, exchangesOf, openProxied, roundTripsOf } from '../fixtures/open-proxied.js'
 import { startPostgres } from '../fixtures/postgres.js'
+import { startProtocolProxy } from '../fixtures/protocol-proxy.js'
 
 const postgres = await startPostgres(t)
 await postgres.admin('create table notes (id int primary key)')
-t.beforeEach(() => postgres.admin('truncate notes'))
+await postgres.admin('create table audit (id int references notes deferrable initially deferred)')
+await postgres.admin(`create function audited() returns int language sql as
+  'insert into audit values (null); select 42'`)
+await postgres.admin(`create function misfiled() returns int language sql as
+  'insert into audit values (77); select 42'`)
+await postgres.admin('create view seen as select audited() n')
+await postgres.admin('create view unsound as select misfiled() n')
+t.beforeEach(() => postgres.admin('truncate notes, audit'))
 
 const ONE: EngineOptionsInput = { pool_size: 1, max_overflow: 0 }
 const READ = 'select count(*)::int n from notes'
 const FIRST = ['BEGIN', 'SHOW transaction_isolation', READ]
+const CIRCULAR: { self?: object } = {}
+CIRCULAR.self = CIRCULAR
 const insert = (id: number) => `insert into notes values (${id})`
 const cutAtCommit = () => at('before', 'Execute', 'COMMIT')
 
 async function ids(): Promise<number[]> {
   const rows = await postgres.admin<{ id: number }>('select id from notes order by id')
   return rows.map(({ id }) => id)
+}
+
+/** As {@link openProxied}, with a pool of one client, and somebody who waits for it: `ended` gives it to them. */
+async function openAwaited(t: Test, options: EngineOptionsInput = {}) {
+  const opened = await openProxied(t, postgres, { ...ONE, ...options })
+  const { db, engine } = opened
+  const other = requestOf(engine)
+  const waiting = other.query('select 1 waited')
+  const ended = async () => {
+    db.end()
+    const { rows } = await waiting
+    other.end()
+    t.same(rows, [{ waited: 1 }])
+  }
+  return { ...opened, ended }
 }
 
 t.test('what a transaction has read is there before it has ended', async t => {
@@ -30,14 +58,60 @@ t.test('what a transaction has read is there before it has ended', async t => {
   t.equal(ledger.outcome, 'none')
 })
 
-t.test('a session does not stay in it', async t => {
-  const { conversation, db } = await openProxied(t, postgres)
-  await db.transaction(tx => tx.query(READ))
-  await postgres.untilBackends({ pids: [conversation.pid ?? 0], where: "state = 'idle'" })
-  t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+t.test('where nobody waits for the client, its COMMIT leaves at once', async t => {
+  await t.test('whatever the process does then', async t => {
+    const isIdle = new Int32Array(new SharedArrayBuffer(4))
+    const watcher = watcherOf(isIdle)
+    t.teardown(() => watcher.terminate())
+    await once(watcher, 'message')
+    const { engine } = openEngine(t, postgres.url)
+    const db = requestOf(engine)
+    watcher.postMessage(await servedBy(db))
+    await db.transaction(tx => tx.query(READ))
+    t.equal(Atomics.wait(isIdle, 0, 0, 60_000), 'ok', 'though nothing else runs here')
+    db.end()
+  })
+
+  await t.test('and what comes next does not wait for it if that is a read', async t => {
+    const { conversation, db } = await openProxied(t, postgres)
+    await db.transaction(tx => tx.query(READ))
+    await db.query(READ)
+    await db.query(insert(1))
+    t.same(exchangesOf(conversation), [FIRST, ['COMMIT'], [READ], [insert(1), 'evidence']])
+    t.equal(roundTripsOf(conversation), 3)
+  })
+
+  await t.test('a client that was given back is idle when it is answered', async t => {
+    const { conversation, db, engine } = await openProxied(t, postgres, ONE)
+    await db.transaction(tx => tx.query(READ))
+    db.end()
+    t.equal(engine.status().idle, 0)
+    await until(() => engine.status().idle === 1)
+    t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+  })
 })
 
-t.test('its COMMIT goes with what comes next on the connection', async t => {
+/** Tells by `isIdle` when a backend has committed; it says that it is ready, and is told which one. */
+function watcherOf(isIdle: Int32Array): Worker {
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    const { Client } = require('pg')
+    const client = new Client(workerData.url)
+    client.connect().then(() => parentPort.postMessage('ready'))
+    parentPort.on('message', async pid => {
+      const text = 'select state, query from pg_stat_activity where pid = $1'
+      for (;;) {
+        const { rows } = await client.query(text, [pid])
+        if (rows[0].state === 'idle' && rows[0].query === 'COMMIT') break
+      }
+      Atomics.store(workerData.isIdle, 0, 1)
+      Atomics.notify(workerData.isIdle, 0)
+    })`
+  const workerData = { url: postgres.url, isIdle }
+  return new Worker(source, { eval: true, execArgv: [], workerData })
+}
+
+t.test('where somebody waits, it goes with what comes next', async t => {
   const next: Record<string, [string, string[]]> = {
     'a read': [READ, ['COMMIT', READ]],
     'a write': [insert(1), ['COMMIT', insert(1), 'evidence']],
@@ -46,16 +120,17 @@ t.test('its COMMIT goes with what comes next on the connection', async t => {
   }
   for (const [name, [text, exchange]] of Object.entries(next)) {
     await t.test(name, async t => {
-      const { conversation, db } = await openProxied(t, postgres)
+      const { conversation, db, ended } = await openAwaited(t)
       await db.transaction(tx => tx.query(READ))
       await db.query(text)
       t.same(exchangesOf(conversation), [FIRST, exchange])
       t.equal(db.inTransaction, text === 'begin')
+      await ended()
     })
   }
 
   await t.test('a batch, another transaction', async t => {
-    const { conversation, db } = await openProxied(t, postgres)
+    const { conversation, db, ended } = await openAwaited(t)
     await db.transaction(tx => tx.query(READ))
     await db.transaction(tx => tx.query(READ))
     await db.batch([READ, READ])
@@ -64,28 +139,96 @@ t.test('its COMMIT goes with what comes next on the connection', async t => {
       ['COMMIT', 'BEGIN', READ],
       ['COMMIT', 'BEGIN', READ, READ, 'COMMIT']
     ])
+    await ended()
+  })
+
+  await t.test('the first statement of those who wait', async t => {
+    const { conversation, db, engine } = await openProxied(t, postgres, ONE)
+    const reading = db.transaction(tx => tx.query(READ)).then(() => db.end())
+    const other = requestOf(engine)
+    const third = requestOf(engine)
+    await Promise.all([
+      other.transaction(tx => tx.query(READ)).then(() => other.end()),
+      third.query(insert(1)).then(() => third.end()),
+      reading
+    ])
+    t.same(exchangesOf(conversation), [
+      FIRST,
+      ['COMMIT', 'BEGIN', READ],
+      ['COMMIT', insert(1), 'evidence']
+    ])
   })
 
   await t.test('not a text of several statements, which it goes before', async t => {
-    const { conversation, db } = await openProxied(t, postgres)
+    const { conversation, db, ended } = await openAwaited(t)
     await db.transaction(tx => tx.query(READ))
     await db.query(`${insert(1)}; ${insert(2)}`)
     t.same(exchangesOf(conversation), [FIRST, ['COMMIT'], [`${insert(1)}; ${insert(2)}`]])
     t.same(await ids(), [1, 2])
+    await ended()
   })
 
-  await t.test('not what somebody sends on the client itself', async t => {
-    const { conversation, db } = await openProxied(t, postgres)
+  await t.test('by itself, if nothing does', async t => {
+    const { conversation, db, ended } = await openAwaited(t)
     await db.transaction(tx => tx.query(READ))
-    const client = await db.client()
-    await client.query(insert(1))
-    t.same(exchangesOf(conversation), [FIRST, ['COMMIT'], [insert(1)]])
-    t.same(await ids(), [1])
+    await until(() => exchangesOf(conversation).length === 2)
+    t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+    await ended()
+  })
+
+  await t.test('nor does it stay open for one who has left', async t => {
+    const { conversation, db, engine } = await openProxied(t, postgres, ONE)
+    const controller = new AbortController()
+    const waiting = engine.connect({ signal: controller.signal }).catch(error => error)
+    await db.transaction(tx => tx.query(READ))
+    controller.abort(new Error('gone'))
+    db.end()
+    t.match(await waiting, { message: 'gone' })
+    await until(() => engine.status().idle === 1)
+    t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+  })
+
+  await t.test('without the time limit of the request it is from', async t => {
+    const protocol = await startProtocolProxy(t, postgres)
+    const url = protocol.proxy.url(postgres.url)
+    const app = await buildApp(t, { url, engineOptions: ONE }, scope => {
+      const limited = { config: { db: { timeout: 30 } } }
+      scope.get('/read', limited, async ({ db }) => {
+        return (await db.transaction(tx => tx.query(READ))).rows
+      })
+      scope.get('/write', async ({ db }) => (await db.query(insert(1))).rowCount)
+    })
+    const replies = await Promise.all([app.inject('/read'), app.inject('/write')])
+    t.same(
+      replies.map(({ statusCode }) => statusCode),
+      [200, 200]
+    )
+    const last = exchangesOf(protocol.conversations.at(-1)!).at(-1)
+    t.same(last, ['SET LOCAL statement_timeout = 0', 'COMMIT', insert(1), 'evidence'])
   })
 })
 
+t.test('nothing that others send on the client is part of what has ended', async t => {
+  for (const isAwaited of [true, false]) {
+    await t.test(isAwaited ? 'awaited' : 'not awaited', async t => {
+      const { db, ...opened } = await (isAwaited ? openAwaited(t) : openProxied(t, postgres))
+      const options = { readOnly: true, isolationLevel: 'REPEATABLE READ' } as const
+      await db.transaction(tx => tx.query(READ), options)
+      // What is refused before it is written is in the way for a moment.
+      const refused = db.query('select $1::text', [CIRCULAR]).catch(error => error)
+      const client = await db.client()
+      t.equal(client.getTransactionStatus(), 'I')
+      await client.query(insert(1))
+      t.match(await refused, { name: 'TypeError' })
+      t.same(await ids(), [1])
+      await postgres.admin('truncate notes, audit')
+      if ('ended' in opened) await (opened.ended as () => Promise<void>)()
+    })
+  }
+})
+
 t.test('an error behind it is the next statement’s own', async t => {
-  const { conversation, db } = await openProxied(t, postgres)
+  const { conversation, db, ended } = await openAwaited(t)
   await db.transaction(tx => tx.query(READ))
   await t.rejects(db.query('select 1/0'), { code: '22012' })
   t.same(exchangesOf(conversation), [FIRST, ['COMMIT', 'select 1/0']])
@@ -98,34 +241,27 @@ t.test('an error behind it is the next statement’s own', async t => {
   )
   t.equal(db.inTransaction, false)
   t.same((await db.query('select 1 x')).rows, [{ x: 1 }])
+  await ended()
 })
 
-t.test('it goes with the first statement of whoever waits for the client', async t => {
-  const { conversation, db, engine } = await openProxied(t, postgres, ONE)
-  const reading = db.transaction(tx => tx.query(READ)).then(() => db.end())
-  const other = requestOf(engine)
-  const third = requestOf(engine)
-  const results = await Promise.all([
-    other.transaction(tx => tx.query(READ)).then(() => other.end()),
-    third.query(insert(1)).then(() => third.end()),
-    reading
-  ])
-  t.equal(results.length, 3)
-  t.same(exchangesOf(conversation), [
-    FIRST,
-    ['COMMIT', 'BEGIN', READ],
-    ['COMMIT', insert(1), 'evidence']
-  ])
-  t.equal(engine.status().counters.checkouts, 3)
-})
-
-t.test('where nobody waits, the client is idle when it is answered', async t => {
-  const { conversation, db, engine } = await openProxied(t, postgres, ONE)
-  await db.transaction(tx => tx.query(READ))
-  db.end()
-  t.equal(engine.status().idle, 0)
-  await until(() => engine.status().idle === 1)
-  t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+t.test('an error of its own, which no read has, is not that of what went with it', async t => {
+  const texts = ['select 1 x', `insert into notes values (1) returning 1 x`]
+  for (const text of texts) {
+    await t.test(text, async t => {
+      const { db, ended } = await openAwaited(t)
+      // A view that writes does not look like one.
+      t.same((await db.transaction(tx => tx.query('select n from unsound'))).rows, [{ n: 42 }])
+      t.same((await db.query(text)).rows, [{ x: 1 }])
+      t.same(await postgres.admin('select * from audit'), [])
+      t.same(
+        (await db.transaction(tx => tx.query(text.replace('(1)', '(2)')))).rows,
+        [{ x: 1 }],
+        'nor is what it has undone part of the next'
+      )
+      await ended()
+      await postgres.admin('truncate notes, audit')
+    })
+  }
 })
 
 t.test('a client that is lost with it is replaced for whoever got it', async t => {
@@ -142,7 +278,7 @@ t.test('a client that is lost with it is replaced for whoever got it', async t =
       conversation.cutAt(cutAtCommit(), 'rst')
       await Promise.all([reading, working])
       t.equal(engine.status().counters.connects, 2)
-      await postgres.admin('truncate notes')
+      await postgres.admin('truncate notes, audit')
     })
   }
 
@@ -159,7 +295,35 @@ t.test('a client that is lost with it is replaced for whoever got it', async t =
   })
 })
 
+t.test('a client that is closed has committed before', async t => {
+  const ways: Record<string, EngineOptionsInput> = {
+    'that of no pool': { poolclass: 'NullPool' },
+    'one that was invalidated softly': {}
+  }
+  for (const [name, options] of Object.entries(ways)) {
+    await t.test(name, async t => {
+      const { engine } = openEngine(t, postgres.url, options)
+      const db = requestOf(engine)
+      await db.transaction(tx => tx.query('select n from seen'))
+      db.invalidate(undefined, { soft: true })
+      db.end()
+      await engine.close()
+      t.equal((await postgres.admin('select * from audit')).length, 1)
+      await postgres.admin('truncate notes, audit')
+    })
+  }
+
+  await t.test('one that somebody waited for', async t => {
+    const { db, ended } = await openAwaited(t)
+    await db.transaction(tx => tx.query('select n from seen'))
+    db.invalidate(undefined, { soft: true })
+    await ended()
+    while ((await postgres.admin('select * from audit')).length === 0);
+  })
+})
+
 t.test('COMMIT is waited for where something depends on it', async t => {
+  const readOnly = { readOnly: true }
   const texts: Record<string, (db: ReturnType<typeof requestOf>) => Promise<unknown>> = {
     'a write': db => db.transaction(tx => tx.query(insert(1))),
     'a write in a batch': db => db.transaction(tx => tx.batch([READ, insert(1)])),
@@ -170,7 +334,18 @@ t.test('COMMIT is waited for where something depends on it', async t => {
       }),
     'a function': db => db.transaction(tx => tx.query("select pg_notify('news', 'x')")),
     'a function in READ ONLY': db =>
-      db.transaction(tx => tx.query('select pg_advisory_xact_lock(1)'), { readOnly: true }),
+      db.transaction(tx => tx.query('select pg_advisory_xact_lock(1)'), readOnly),
+    'a write in READ ONLY': db =>
+      db.transaction(
+        tx => tx.query('with x as (insert into pg_temp.mine values (1) returning 1) table x'),
+        readOnly
+      ),
+    'a write of a batch in READ ONLY': db =>
+      db.transaction(
+        tx =>
+          tx.batch([READ, 'with x as (insert into pg_temp.mine values (1) returning 1) table x']),
+        readOnly
+      ),
     'a row lock': db => db.transaction(tx => tx.query('select 1 from notes for share')),
     'a setting by a function': db =>
       db.transaction(tx => tx.query("select set_config('my.own', 'x', true)")),
@@ -178,71 +353,84 @@ t.test('COMMIT is waited for where something depends on it', async t => {
     'a savepoint': db => db.transaction(tx => tx.transaction(nested => nested.query(READ))),
     'a setting': db => db.transaction(tx => tx.query("set local work_mem = '1234kB'")),
     SERIALIZABLE: db =>
-      db.transaction(tx => tx.query(READ), { isolationLevel: 'SERIALIZABLE', readOnly: true })
+      db.transaction(tx => tx.query(READ), { isolationLevel: 'SERIALIZABLE', ...readOnly })
   }
   for (const [name, work] of Object.entries(texts)) {
     await t.test(name, async t => {
       const { conversation, db } = await openProxied(t, postgres)
+      await db.query('create temporary table mine (id int)')
       await work(db)
+      t.equal(conversation.dialogue.at(-1)?.name, 'ReadyForQuery')
       t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
     })
   }
 
+  const isWaitedFor = async (
+    t: Test,
+    { conversation, db }: Awaited<ReturnType<typeof openProxied>>
+  ) => {
+    await db.transaction(tx => tx.query(READ))
+    t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
+    t.equal(conversation.dialogue.at(-1)?.name, 'ReadyForQuery')
+  }
+
   await t.test('a session whose transactions are SERIALIZABLE', async t => {
-    const { conversation, db } = await openProxied(t, postgres, { isolation_level: 'SERIALIZABLE' })
-    for (let i = 0; i < 2; i += 1) {
-      await db.transaction(tx => tx.query(READ))
-      t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
-    }
+    const opened = await openProxied(t, postgres, { isolation_level: 'SERIALIZABLE' })
+    await isWaitedFor(t, opened)
+    await isWaitedFor(t, opened)
+    const { conversation, db } = opened
     await db.transaction(tx => tx.query(READ), { isolationLevel: 'REPEATABLE READ' })
-    await db.query(READ)
-    t.same(exchangesOf(conversation).at(-1), ['COMMIT', READ])
+    t.not(conversation.dialogue.at(-1)?.statement, 'COMMIT', 'but not one that is not')
   })
 
   await t.test('because the server says so', async t => {
-    const { conversation, db } = await openProxied(t, postgres, {
-      connect_args: { options: '-c default_transaction_isolation=serializable' }
-    })
-    await db.transaction(tx => tx.query(READ))
-    t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
+    const options = '-c default_transaction_isolation=serializable'
+    await isWaitedFor(t, await openProxied(t, postgres, { connect_args: { options } }))
   })
 
   await t.test('because a statement has said so since', async t => {
-    const { conversation, db } = await openProxied(t, postgres)
-    await db.transaction(tx => tx.query(READ))
-    await db.query("set default_transaction_isolation = 'serializable'")
-    await db.transaction(tx => tx.query(READ))
-    t.same(exchangesOf(conversation).slice(-2), [FIRST, ['COMMIT']])
+    const opened = await openProxied(t, postgres)
+    await opened.db.transaction(tx => tx.query(READ))
+    await opened.db.query("set default_transaction_isolation = 'serializable'")
+    await isWaitedFor(t, opened)
+  })
+
+  await t.test('because somebody has said so on the client', async t => {
+    const opened = await openProxied(t, postgres, ONE)
+    const client = await opened.db.client()
+    await opened.db.transaction(tx => tx.query(READ))
+    await client.query("set default_transaction_isolation = 'serializable'")
+    opened.db.end()
+    const db = requestOf(opened.engine)
+    await isWaitedFor(t, { ...opened, db })
+    db.end()
   })
 
   await t.test('because it is so again, when all that was set is reset', async t => {
-    const { conversation, db, engine } = await openProxied(t, postgres, {
+    const opened = await openProxied(t, postgres, {
       ...ONE,
       isolation_level: 'SERIALIZABLE',
       pool_reset_on_return: 'discard'
     })
-    await db.query("set default_transaction_isolation = 'read committed'")
-    await db.transaction(tx => tx.query(READ))
+    await opened.db.query("set default_transaction_isolation = 'read committed'")
+    await opened.db.transaction(tx => tx.query(READ))
+    opened.db.end()
+    const db = requestOf(opened.engine)
+    await isWaitedFor(t, { ...opened, db })
     db.end()
-    const other = requestOf(engine)
-    await other.transaction(tx => tx.query(READ))
-    t.same(exchangesOf(conversation).slice(-2), [FIRST, ['COMMIT']])
-    other.end()
   })
 
-  for (const event of ['reset', 'checkin'] as const) {
+  for (const event of ['checkout', 'reset', 'checkin', 'detach', 'soft_invalidate'] as const) {
     await t.test(`a listener of ${event}, who may use the client`, async t => {
-      const { conversation, db, engine } = await openProxied(t, postgres)
-      engine.on(event, () => {})
-      await db.transaction(tx => tx.query(READ))
-      t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+      const opened = await openProxied(t, postgres)
+      opened.engine.on(event, () => {})
+      await isWaitedFor(t, opened)
     })
   }
 
   await t.test('a client that is in other hands', async t => {
-    const { conversation, db } = await openProxied(t, postgres)
-    await db.client()
-    await db.transaction(tx => tx.query(READ))
-    t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+    const opened = await openProxied(t, postgres)
+    await opened.db.client()
+    await isWaitedFor(t, opened)
   })
 })
