@@ -116,7 +116,7 @@ export class SessionReset {
  *
  * @throws what a listener or a statement does, or that it took too long: nobody may get the client then
  */
-export async function resetSession(
+async function resetSession(
   target: Resettable,
   clock: Clock,
   statements: string[],
