@@ -81,7 +81,8 @@ t.test('each transaction is asked for, and each autocommit write, but no read', 
     ['BEGIN', insert(3), 'evidence'],
     ['COMMIT'],
     ['BEGIN READ ONLY', 'SHOW transaction_isolation', 'select * from notes'],
-    ['COMMIT', 'select 1']
+    ['COMMIT'],
+    ['select 1']
   ])
 })
 
