@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
+import { until } from '../../fixtures/open-engine.js'
 import type { TestPostgres } from '../../fixtures/postgres.js'
 import type { ProtocolMessage, Way } from '../../fixtures/protocol-messages.js'
 import { describeDialogue } from '../../fixtures/protocol-messages.js'
@@ -92,6 +93,8 @@ export class Laboratory {
         await this.#witness.untilGone(pids([conversation].filter(isOver)))
         rowsBeforeRepeat.push(await this.#witness.rows(key))
       })
+      // A COMMIT that nobody waits for may be under way, and be cut.
+      await until(() => app.db.status().checkedOut === 0)
       proxy.thaw()
       await app.close()
       await this.#witness.untilGone(pids(this.#proxy.conversations))
