@@ -1,5 +1,8 @@
 import type { SessionClient } from './config.js'
 
+/** The one that was there first: a test of the application's that fakes time must not keep its statements. */
+const whenTurnIsOver = setImmediate
+
 /**
  * Gathers what is written within one turn of the event loop. It leaves when the turn is over: in one packet for each
  * session, and behind all that was read meanwhile. Each packet wakes a backend up, which on a busy machine takes its
@@ -21,6 +24,6 @@ export class CorkedWrites {
     if (this.#isCorked) return
     this.#isCorked = true
     this.#raw.connection.stream.cork()
-    setImmediate(this.#flush)
+    whenTurnIsOver(this.#flush)
   }
 }

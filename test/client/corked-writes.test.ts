@@ -18,3 +18,16 @@ t.test('what is written within one turn leaves together, once', async t => {
     t.strictSame(log, ['cork', 'uncork'], `after turn ${turn}`)
   }
 })
+
+t.test('also where time is faked', async t => {
+  const real = globalThis.setImmediate
+  t.teardown(() => {
+    globalThis.setImmediate = real
+  })
+  const log: string[] = []
+  globalThis.setImmediate = (() => log.push('faked')) as never
+  const stream = { cork: () => log.push('cork'), uncork: () => log.push('uncork') }
+  new CorkedWrites({ connection: { stream } } as unknown as SessionClient).gather()
+  await new Promise(resolve => real(resolve))
+  t.strictSame(log, ['cork', 'uncork'])
+})
