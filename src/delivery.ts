@@ -81,16 +81,18 @@ export class Delivery implements Line {
   }
 
   /**
-   * Ends the open transaction without waiting for the answer to its COMMIT, where nothing depends on it: what a transaction
-   * has read stands, whatever becomes of it, unless it is SERIALIZABLE
-   * (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE). Returns whether it did.
+   * Ends the open transaction without waiting for the answer to its COMMIT, where somebody waits for the client, whose
+   * first statement can take it along, and nothing depends on it: what a transaction has read stands, whatever becomes of
+   * it, unless it is SERIALIZABLE (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE).
+   * Returns whether it did.
    */
   commitLater(): boolean {
     const { transaction } = this
     const { client, isAwaited, stop } = this.#session
-    if (transaction?.hasOnlyRead !== true || client === undefined || stop.isSet) return false
+    if (!isAwaited || transaction?.hasOnlyRead !== true) return false
+    if (client === undefined || stop.isSet) return false
     const parts = [...unlimited(stop.timeLeft), new ControlPart('COMMIT')]
-    return client.lateCommit.begin(transaction.level, parts, isAwaited)
+    return client.lateCommit.begin(transaction.level, parts)
   }
 
   async #deliver<Result>(

@@ -49,6 +49,14 @@ export class StatementRunner implements TransactionHost {
   }
 
   statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+    try {
+      return this.#observed(config, values)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #observed(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
     const meter = this.#meter
     const recorder = this.#recorder
     if (meter === undefined && recorder === undefined) return this.#run(config, values)
@@ -141,20 +149,8 @@ export class StatementRunner implements TransactionHost {
     return within(config, signal, signals => this.#runWithin(signals, config, values))
   }
 
-  #runWithin(
-    signals: readonly AbortSignal[] | undefined,
-    config: StatementConfig,
-    values: unknown[] | undefined
-  ): Promise<QueryResult> {
-    try {
-      return this.#start(signals, config, values)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
   /** @throws why it may not run here */
-  #start(
+  #runWithin(
     signals: readonly AbortSignal[] | undefined,
     config: StatementConfig,
     values: unknown[] | undefined

@@ -189,3 +189,23 @@ t.test('several statements keep what was asked for of their rows', async t => {
   t.match(await asked({ rowMode: 'array' }), [{ rows: [[1]] }, { rows: [[2]] }])
   t.match(await asked({ types }), [{ rows: [{ a: 'own 1' }] }, { rows: [{ b: 'own 2' }] }])
 })
+
+t.test('what cannot be a statement is a rejection, never thrown', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  const touchy = {
+    text: 'select 1',
+    get signal(): never {
+      throw new RangeError('do not touch')
+    }
+  }
+  const bad = [null, undefined, 7, touchy] as never[]
+  for (const query of bad) await t.rejects(db.query(query))
+  await db.transaction(async tx => {
+    for (const query of bad) await t.rejects(tx.query(query))
+    await tx.transaction(async nested => {
+      for (const query of bad) await t.rejects(nested.query(query))
+    })
+  })
+  db.end()
+})

@@ -199,7 +199,8 @@ export class Client {
 
   /** See {@link PoolClient.reset}. */
   reset(isAwaited = false): Promise<void> | undefined {
-    return this.#reset.run(isAwaited ? undefined : this.lateCommit.send())
+    const mayTakeAlong = isAwaited && this.#options.resetMode !== 'discard'
+    return this.#reset.run(mayTakeAlong ? undefined : this.lateCommit.send())
   }
 
   isOver(submission: Submission): boolean {

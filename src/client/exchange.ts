@@ -75,7 +75,7 @@ export class Exchange extends PgQueryDescendant {
 
   /**
    * It leaves at once, not with what else is written in this turn of the loop: a stall of our own must neither count for
-   * the server's silence nor keep a transaction open.
+   * the server's silence nor keep a transaction open that is over.
    */
   get isUrgent(): boolean {
     return this.isProbing || this.#parts.length === 0
@@ -155,6 +155,11 @@ export class Exchange extends PgQueryDescendant {
       this.isStale = this.#options.statements?.isStale(error, name, this.#wire) === true
     this.#forgetNames()
     this.callback(error, undefined)
+  }
+
+  /** It is a ROLLBACK of ours, and nothing else. */
+  get isRollback(): boolean {
+    return this.#aloneAndSimple?.text === 'ROLLBACK'
   }
 
   /** What one message says as well as four: a COMMIT, most often. */

@@ -39,7 +39,7 @@ export class Interrupter {
     const { outbox } = this.#parts
     if (query === undefined) outbox.refuseAll(reason)
     else if (outbox.withdraw(query, reason) || !outbox.isRunning(query)) return
-    if (this.#isActive || !this.#isBusy) return
+    if (this.#isActive || !this.#isBusy || outbox.isRollingBack) return
     this.#isActive = true
     outbox.hold()
     this.#untilFit()

@@ -13,8 +13,6 @@ export interface LateCommitParts {
   run(exchange: Exchange): Promise<unknown>
 }
 
-const MAY_BE_FOLLOWED = { isPipelined: true }
-
 /** Ends transactions that have only read without waiting for the answer to their COMMIT. */
 export class LateCommit {
   readonly #parts: LateCommitParts
@@ -24,16 +22,15 @@ export class LateCommit {
   }
 
   /**
-   * Ends the transaction, which has only read, by `commit`; at this isolation level, or without one of its own. Where
-   * somebody waits for the client (`isAwaited`) it goes with what is sent next, or when others have their turn and nothing
-   * was. Returns whether that may be.
+   * Leaves the transaction, which has only read, to be ended by `commit`; at this isolation level, or without one of its
+   * own. It goes with what is sent next, or by itself as soon as others have their turn: the application, if it goes on
+   * without waiting for anything, keeps it open. Returns whether that may be.
    */
-  begin(level: string | undefined, commit: readonly ControlPart[], isAwaited: boolean): boolean {
+  begin(level: string | undefined, commit: readonly ControlPart[]): boolean {
     const { isLost, isQuiet, owed, status } = this.#parts
     if (isLost() || !isQuiet() || !status.isDecided(level)) return false
     owed.owe(commit)
-    if (isAwaited) process.nextTick(() => this.send())
-    else void this.send()
+    process.nextTick(() => this.send())
     return true
   }
 
@@ -41,7 +38,7 @@ export class LateCommit {
   send(): Promise<void> | undefined {
     const { isLost, owed, run } = this.#parts
     if (isLost() || !owed.isOwed) return undefined
-    return run(new Exchange([], () => {}, MAY_BE_FOLLOWED)).then(
+    return run(new Exchange([], () => {})).then(
       () => {},
       () => {}
     )

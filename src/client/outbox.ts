@@ -116,6 +116,11 @@ export class Outbox {
     return !(running instanceof Exchange) && COMMITS.test(String(Reflect.get(running, 'text')))
   }
 
+  /** What runs undoes everything: it is not to be cancelled as well. */
+  get isRollingBack(): boolean {
+    return this.#running instanceof Exchange && this.#running.isRollback
+  }
+
   isRunning(submission: Submission): boolean {
     return this.#running === submission
   }
@@ -177,7 +182,8 @@ export class Outbox {
   }
 
   #write(submission: Submission): void {
-    const mayOverlap = submission.mayOverlap?.(this.#raw.connection) === true
+    // What takes a COMMIT along may have to be sent again, before anything else.
+    const mayOverlap = !this.owed.isOwed && submission.mayOverlap?.(this.#raw.connection) === true
     this.#running = submission
     this.#isOverlapping = false
     if (submission instanceof Exchange) {

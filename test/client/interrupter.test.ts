@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Exchange } from '../../src/client/exchange.js'
+import { ControlPart } from '../../src/client/parts.js'
 import { QueryPart } from '../../src/client/query-part.js'
 import { type Clock, systemClock } from '../../src/clock.js'
 import { openClient, run } from '../fixtures/open-client.js'
@@ -121,4 +122,22 @@ t.test('the engine replaces that one client, and no other', async t => {
   t.match(await lost, { reason: 'error', error: { name: 'CancelError' } })
   t.equal(engine.status().generation, 0)
   await postgres.terminateBackends(asleep)
+})
+
+t.test('a ROLLBACK, which undoes everything, is left to do so', async t => {
+  const proxy = await startProxy(t, postgres)
+  const client = await openClient(t, proxy.url(postgres.url))
+  await client.run(new Exchange([new ControlPart('BEGIN')], () => {}))
+  let connections = 0
+  proxy.onConnection(() => {
+    connections += 1
+  })
+  const rollback = client.run(new Exchange([new ControlPart('ROLLBACK')], () => {}))
+  const waiting = run(client, 'select 1')
+  client.interrupt(reason)
+  await t.rejects(waiting, reason)
+  await rollback
+  t.equal(client.isInTransaction, false)
+  t.match(await run(client, 'select 1 x'), { rows: [{ x: 1 }] })
+  t.equal(connections, 0, 'nothing was asked for')
 })

@@ -30,45 +30,36 @@ function build({ status = 'T', isQuiet = true, isLost = false } = {}) {
 
 const nextTick = () => new Promise<void>(resolve => process.nextTick(resolve))
 
-t.test('it is sent at once where nobody waits for the client', t => {
-  const { lateCommit, owed, sent } = build()
-  t.equal(lateCommit.begin(LEVEL, COMMIT, false), true)
-  t.strictSame(sent, COMMIT)
-  t.equal(owed.isOwed, false)
-  t.end()
-})
-
-t.test('where somebody does, when nothing has taken it along', async t => {
-  const { lateCommit, owed, sent } = build()
-  t.equal(lateCommit.begin(LEVEL, COMMIT, true), true)
+t.test('it is sent by itself when nothing has taken it along', async t => {
+  const { lateCommit, sent } = build()
+  t.equal(lateCommit.begin(LEVEL, COMMIT), true)
   t.strictSame(sent, [])
   await nextTick()
   t.strictSame(sent, COMMIT)
 
   const other = build()
-  other.lateCommit.begin(LEVEL, COMMIT, true)
+  other.lateCommit.begin(LEVEL, COMMIT)
   t.equal(other.owed.take(), COMMIT)
   await nextTick()
   t.strictSame(other.sent, [], 'it was written already')
-  t.equal(owed.isOwed, false)
 })
 
 t.test('not where it may not be left to itself', t => {
   const cases = [{ status: 'I' }, { status: 'E' }, { isQuiet: false }, { isLost: true }]
   for (const setup of cases) {
     const { lateCommit, owed, sent } = build(setup)
-    t.equal(lateCommit.begin(LEVEL, COMMIT, false), false, JSON.stringify(setup))
+    t.equal(lateCommit.begin(LEVEL, COMMIT), false, JSON.stringify(setup))
     t.strictSame([owed.isOwed, sent], [false, []])
   }
-  t.equal(build().lateCommit.begin('serializable', COMMIT, false), false)
-  t.equal(build().lateCommit.begin(undefined, COMMIT, false), false, 'the level is not known')
+  t.equal(build().lateCommit.begin('serializable', COMMIT), false)
+  t.equal(build().lateCommit.begin(undefined, COMMIT), false, 'the level is not known')
   t.end()
 })
 
 t.test('it is not sent where nothing is owed, nor on a session that is gone', t => {
   const { lateCommit, sent, session } = build()
   t.equal(lateCommit.send(), undefined)
-  lateCommit.begin(LEVEL, COMMIT, true)
+  lateCommit.begin(LEVEL, COMMIT)
   session.isLost = true
   t.equal(lateCommit.send(), undefined)
   t.strictSame(sent, [])
@@ -78,6 +69,6 @@ t.test('it is not sent where nothing is owed, nor on a session that is gone', t 
 t.test('that it failed is nobody’s rejection', async t => {
   const { lateCommit, session } = build()
   session.failure = new Error('lost')
-  lateCommit.begin(LEVEL, COMMIT, true)
+  lateCommit.begin(LEVEL, COMMIT)
   t.equal(await lateCommit.send(), undefined)
 })

@@ -257,5 +257,5 @@ t.test(
 /** Leaves a session in a transaction that is over but for its COMMIT. */
 async function owing(client: Client): Promise<void> {
   await client.run(new Exchange([new ControlPart('BEGIN')], () => {}))
-  client.lateCommit.begin('read committed', [new ControlPart('COMMIT')], true)
+  client.lateCommit.begin('read committed', [new ControlPart('COMMIT')])
 }

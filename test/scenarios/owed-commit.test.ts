@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
+import type { Engine } from '../../src/engine.js'
 import type { EngineOptionsInput } from '../../src/options.js'
 import { buildApp } from '../fixtures/app.js'
-import { openEngine, requestOf, servedBy, until } from '../fixtures/open-engine.js'
+import { requestOf, until } from '../fixtures/open-engine.js'
 import { at, exchangesOf, openProxied, roundTripsOf } from '../fixtures/open-proxied.js'
 import { startPostgres } from '../fixtures/postgres.js'
 import { startProtocolProxy } from '../fixtures/protocol-proxy.js'
@@ -24,6 +23,7 @@ const READ = 'select count(*)::int n from notes'
 const FIRST = ['BEGIN', 'SHOW transaction_isolation', READ]
 const CIRCULAR: { self?: object } = {}
 CIRCULAR.self = CIRCULAR
+type Opened = Awaited<ReturnType<typeof openAwaited>>
 const insert = (id: number) => `insert into notes values (${id})`
 const cutAtCommit = () => at('before', 'Execute', 'COMMIT')
 
@@ -32,84 +32,43 @@ async function ids(): Promise<number[]> {
   return rows.map(({ id }) => id)
 }
 
-/** As {@link openProxied}, with a pool of one client, and somebody who waits for it: `ended` gives it to them. */
-async function openAwaited(t: Test, options: EngineOptionsInput = {}) {
-  const opened = await openProxied(t, postgres, { ...ONE, ...options })
-  const { db, engine } = opened
+/** Somebody who waits for the pool's client; what is returned gives it to them. */
+function waiterFor(t: Test, db: ReturnType<typeof requestOf>, engine: Engine) {
   const other = requestOf(engine)
   const waiting = other.query('select 1 waited')
-  const ended = async () => {
+  return async () => {
     db.end()
-    const { rows } = await waiting
+    t.same((await waiting).rows, [{ waited: 1 }])
     other.end()
-    t.same(rows, [{ waited: 1 }])
   }
-  return { ...opened, ended }
+}
+
+/** As {@link openProxied}, with a pool of one client, and somebody who waits for it until `ended`. */
+async function openAwaited(t: Test, options: EngineOptionsInput = {}) {
+  const opened = await openProxied(t, postgres, { ...ONE, ...options })
+  return { ...opened, ended: waiterFor(t, opened.db, opened.engine) }
 }
 
 t.test('what a transaction has read is there before it has ended', async t => {
-  const { conversation, db, ledger } = await openProxied(t, postgres)
+  const { conversation, db, ended, ledger } = await openAwaited(t)
   conversation.cutAt(cutAtCommit(), 'rst')
   const { rows } = await db.transaction(tx => tx.query(READ))
   t.same(rows, [{ n: 0 }])
   t.equal(db.inTransaction, false)
   t.same(exchangesOf(conversation), [FIRST])
-  t.same((await db.query(READ)).rows, [{ n: 0 }], 'that it was lost then is nobody’s error')
   t.equal(ledger.outcome, 'none')
+  await ended()
 })
 
-t.test('where nobody waits for the client, its COMMIT leaves at once', async t => {
-  await t.test('whatever the process does then', async t => {
-    const isIdle = new Int32Array(new SharedArrayBuffer(4))
-    const watcher = watcherOf(isIdle)
-    t.teardown(() => watcher.terminate())
-    await once(watcher, 'message')
-    const { engine } = openEngine(t, postgres.url)
-    const db = requestOf(engine)
-    watcher.postMessage(await servedBy(db))
-    await db.transaction(tx => tx.query(READ))
-    t.equal(Atomics.wait(isIdle, 0, 0, 60_000), 'ok', 'though nothing else runs here')
-    db.end()
-  })
-
-  await t.test('and what comes next does not wait for it if that is a read', async t => {
-    const { conversation, db } = await openProxied(t, postgres)
-    await db.transaction(tx => tx.query(READ))
-    await db.query(READ)
-    await db.query(insert(1))
-    t.same(exchangesOf(conversation), [FIRST, ['COMMIT'], [READ], [insert(1), 'evidence']])
-    t.equal(roundTripsOf(conversation), 3)
-  })
-
-  await t.test('a client that was given back is idle when it is answered', async t => {
-    const { conversation, db, engine } = await openProxied(t, postgres, ONE)
-    await db.transaction(tx => tx.query(READ))
-    db.end()
-    t.equal(engine.status().idle, 0)
-    await until(() => engine.status().idle === 1)
-    t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
-  })
+t.test('where nobody waits for the client, COMMIT is waited for', async t => {
+  const { conversation, db, engine } = await openProxied(t, postgres, { ...ONE, pool_timeout: 0 })
+  await db.transaction(tx => tx.query(READ))
+  t.same(exchangesOf(conversation), [FIRST, ['COMMIT']])
+  t.equal(conversation.dialogue.at(-1)?.name, 'ReadyForQuery')
+  t.equal(roundTripsOf(conversation), 2)
+  db.end()
+  t.equal(engine.status().idle, 1, 'so that whoever does not wait finds it idle')
 })
-
-/** Tells by `isIdle` when a backend has committed; it says that it is ready, and is told which one. */
-function watcherOf(isIdle: Int32Array): Worker {
-  const source = `
-    const { parentPort, workerData } = require('node:worker_threads')
-    const { Client } = require('pg')
-    const client = new Client(workerData.url)
-    client.connect().then(() => parentPort.postMessage('ready'))
-    parentPort.on('message', async pid => {
-      const text = 'select state, query from pg_stat_activity where pid = $1'
-      for (;;) {
-        const { rows } = await client.query(text, [pid])
-        if (rows[0].state === 'idle' && rows[0].query === 'COMMIT') break
-      }
-      Atomics.store(workerData.isIdle, 0, 1)
-      Atomics.notify(workerData.isIdle, 0)
-    })`
-  const workerData = { url: postgres.url, isIdle }
-  return new Worker(source, { eval: true, execArgv: [], workerData })
-}
 
 t.test('where somebody waits, it goes with what comes next', async t => {
   const next: Record<string, [string, string[]]> = {
@@ -264,6 +223,17 @@ t.test('an error of its own, which no read has, is not that of what went with it
   }
 })
 
+t.test('nor that of what was started together with that', async t => {
+  const { db, ended } = await openAwaited(t)
+  await db.transaction(tx => tx.query('select n from unsound'))
+  const results = await Promise.all([insert(1), READ, insert(2), READ].map(text => db.query(text)))
+  t.same(
+    results.map(({ command, rows }) => rows[0] ?? command),
+    ['INSERT', { n: 1 }, 'INSERT', { n: 2 }]
+  )
+  await ended()
+})
+
 t.test('a client that is lost with it is replaced for whoever got it', async t => {
   const waiting: Record<string, (db: ReturnType<typeof requestOf>) => Promise<unknown>> = {
     'a read': db => db.query(READ),
@@ -296,30 +266,11 @@ t.test('a client that is lost with it is replaced for whoever got it', async t =
 })
 
 t.test('a client that is closed has committed before', async t => {
-  const ways: Record<string, EngineOptionsInput> = {
-    'that of no pool': { poolclass: 'NullPool' },
-    'one that was invalidated softly': {}
-  }
-  for (const [name, options] of Object.entries(ways)) {
-    await t.test(name, async t => {
-      const { engine } = openEngine(t, postgres.url, options)
-      const db = requestOf(engine)
-      await db.transaction(tx => tx.query('select n from seen'))
-      db.invalidate(undefined, { soft: true })
-      db.end()
-      await engine.close()
-      t.equal((await postgres.admin('select * from audit')).length, 1)
-      await postgres.admin('truncate notes, audit')
-    })
-  }
-
-  await t.test('one that somebody waited for', async t => {
-    const { db, ended } = await openAwaited(t)
-    await db.transaction(tx => tx.query('select n from seen'))
-    db.invalidate(undefined, { soft: true })
-    await ended()
-    while ((await postgres.admin('select * from audit')).length === 0);
-  })
+  const { db, ended } = await openAwaited(t)
+  await db.transaction(tx => tx.query('select n from seen'))
+  db.invalidate(undefined, { soft: true })
+  await ended()
+  while ((await postgres.admin('select * from audit')).length === 0);
 })
 
 t.test('COMMIT is waited for where something depends on it', async t => {
@@ -357,80 +308,91 @@ t.test('COMMIT is waited for where something depends on it', async t => {
   }
   for (const [name, work] of Object.entries(texts)) {
     await t.test(name, async t => {
-      const { conversation, db } = await openProxied(t, postgres)
+      const { conversation, db, ended } = await openAwaited(t)
       await db.query('create temporary table mine (id int)')
       await work(db)
       t.equal(conversation.dialogue.at(-1)?.name, 'ReadyForQuery')
       t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
+      await ended()
     })
   }
 
-  const isWaitedFor = async (
-    t: Test,
-    { conversation, db }: Awaited<ReturnType<typeof openProxied>>
-  ) => {
+  const isWaitedFor = async (t: Test, { conversation, db }: Opened) => {
     await db.transaction(tx => tx.query(READ))
     t.same(exchangesOf(conversation).at(-1), ['COMMIT'])
     t.equal(conversation.dialogue.at(-1)?.name, 'ReadyForQuery')
   }
 
+  /** It is given back, and somebody else has it. */
+  const lentOn = async (t: Test, opened: Opened) => {
+    await opened.ended()
+    const db = requestOf(opened.engine)
+    await db.query('select 1')
+    return { ...opened, db, ended: waiterFor(t, db, opened.engine) }
+  }
+
   await t.test('a session whose transactions are SERIALIZABLE', async t => {
-    const opened = await openProxied(t, postgres, { isolation_level: 'SERIALIZABLE' })
+    const opened = await openAwaited(t, { isolation_level: 'SERIALIZABLE' })
     await isWaitedFor(t, opened)
     await isWaitedFor(t, opened)
-    const { conversation, db } = opened
+    const { conversation, db, ended } = opened
     await db.transaction(tx => tx.query(READ), { isolationLevel: 'REPEATABLE READ' })
-    t.not(conversation.dialogue.at(-1)?.statement, 'COMMIT', 'but not one that is not')
+    await db.query(READ)
+    t.same(exchangesOf(conversation).at(-1), ['COMMIT', READ], 'but not one that is not')
+    await ended()
   })
 
   await t.test('because the server says so', async t => {
     const options = '-c default_transaction_isolation=serializable'
-    await isWaitedFor(t, await openProxied(t, postgres, { connect_args: { options } }))
+    const opened = await openAwaited(t, { connect_args: { options } })
+    await isWaitedFor(t, opened)
+    await opened.ended()
   })
 
   await t.test('because a statement has said so since', async t => {
-    const opened = await openProxied(t, postgres)
+    const opened = await openAwaited(t)
     await opened.db.transaction(tx => tx.query(READ))
     await opened.db.query("set default_transaction_isolation = 'serializable'")
     await isWaitedFor(t, opened)
+    await opened.ended()
   })
 
   await t.test('because somebody has said so on the client', async t => {
-    const opened = await openProxied(t, postgres, ONE)
+    const opened = await openAwaited(t)
     const client = await opened.db.client()
     await opened.db.transaction(tx => tx.query(READ))
     await client.query("set default_transaction_isolation = 'serializable'")
-    opened.db.end()
-    const db = requestOf(opened.engine)
-    await isWaitedFor(t, { ...opened, db })
-    db.end()
+    const next = await lentOn(t, opened)
+    await isWaitedFor(t, next)
+    await next.ended()
   })
 
   await t.test('because it is so again, when all that was set is reset', async t => {
-    const opened = await openProxied(t, postgres, {
-      ...ONE,
+    const opened = await openAwaited(t, {
       isolation_level: 'SERIALIZABLE',
       pool_reset_on_return: 'discard'
     })
     await opened.db.query("set default_transaction_isolation = 'read committed'")
     await opened.db.transaction(tx => tx.query(READ))
-    opened.db.end()
-    const db = requestOf(opened.engine)
-    await isWaitedFor(t, { ...opened, db })
-    db.end()
+    const next = await lentOn(t, opened)
+    await isWaitedFor(t, next)
+    await next.ended()
+    t.equal(next.engine.status().counters.connects, 1, 'on the same client')
   })
 
   for (const event of ['checkout', 'reset', 'checkin', 'detach', 'soft_invalidate'] as const) {
     await t.test(`a listener of ${event}, who may use the client`, async t => {
-      const opened = await openProxied(t, postgres)
+      const opened = await openAwaited(t)
       opened.engine.on(event, () => {})
       await isWaitedFor(t, opened)
+      await opened.ended()
     })
   }
 
   await t.test('a client that is in other hands', async t => {
-    const opened = await openProxied(t, postgres)
+    const opened = await openAwaited(t)
     await opened.db.client()
     await isWaitedFor(t, opened)
+    await opened.ended()
   })
 })
