@@ -1,12 +1,8 @@
 import type { SessionClient } from './config.js'
 
-/** The one that was there first: a test of the application's that fakes time must not keep its statements. */
-const whenTurnIsOver = setImmediate
-
 /**
- * Gathers what is written within one turn of the event loop. It leaves when the turn is over: in one packet for each
- * session, and behind all that was read meanwhile. Each packet wakes a backend up, which on a busy machine takes its
- * processor from whoever is about to write the next one.
+ * Gathers what is written before others have their turn, so that it leaves in one packet. Not for as long as a turn of the
+ * event loop: then all sessions would send at once and wait at once, and the time of the network would be added to ours.
  */
 export class CorkedWrites {
   readonly #raw: SessionClient
@@ -24,6 +20,6 @@ export class CorkedWrites {
     if (this.#isCorked) return
     this.#isCorked = true
     this.#raw.connection.stream.cork()
-    whenTurnIsOver(this.#flush)
+    process.nextTick(this.#flush)
   }
 }

@@ -73,14 +73,6 @@ export class Exchange extends PgQueryDescendant {
     return this.#current === this.#parts.length
   }
 
-  /**
-   * It leaves at once, not with what else is written in this turn of the loop: a stall of our own must neither count for
-   * the server's silence nor keep a transaction open that is over.
-   */
-  get isUrgent(): boolean {
-    return this.isProbing || this.#parts.length === 0
-  }
-
   /** It takes a COMMIT along that is still owed when it is written. */
   follow(owed: OwedCommit): void {
     this.#owed = owed

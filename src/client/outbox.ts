@@ -186,10 +186,8 @@ export class Outbox {
     const mayOverlap = !this.owed.isOwed && submission.mayOverlap?.(this.#raw.connection) === true
     this.#running = submission
     this.#isOverlapping = false
-    if (submission instanceof Exchange) {
-      if (this.owed.isOwed) submission.follow(this.owed)
-      if (!submission.isUrgent) this.#writes.gather()
-    }
+    if (mayOverlap) this.#writes.gather()
+    if (this.owed.isOwed && submission instanceof Exchange) submission.follow(this.owed)
     try {
       this.#raw.query(submission)
       // One that `pg` has refused still counts as running for it, and would take the answers of what follows.

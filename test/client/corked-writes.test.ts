@@ -1,7 +1,6 @@
 import t from 'tap'
 import type { SessionClient } from '../../src/client/config.js'
 import { CorkedWrites } from '../../src/client/corked-writes.js'
-import { settle } from '../fixtures/fake-clock.js'
 
 t.test('what is written within one turn leaves together, once', async t => {
   const log: string[] = []
@@ -13,21 +12,6 @@ t.test('what is written within one turn leaves together, once', async t => {
     writes.gather()
     t.strictSame(log, ['cork'], `turn ${turn}`)
     await new Promise<void>(resolve => process.nextTick(resolve))
-    t.strictSame(log, ['cork'], 'others may still write')
-    await settle()
     t.strictSame(log, ['cork', 'uncork'], `after turn ${turn}`)
   }
-})
-
-t.test('also where time is faked', async t => {
-  const real = globalThis.setImmediate
-  t.teardown(() => {
-    globalThis.setImmediate = real
-  })
-  const log: string[] = []
-  globalThis.setImmediate = (() => log.push('faked')) as never
-  const stream = { cork: () => log.push('cork'), uncork: () => log.push('uncork') }
-  new CorkedWrites({ connection: { stream } } as unknown as SessionClient).gather()
-  await new Promise(resolve => real(resolve))
-  t.strictSame(log, ['cork', 'uncork'])
 })
