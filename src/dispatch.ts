@@ -85,7 +85,6 @@ export class Dispatch {
       this.#bind(client, job, attempt, isPart)
       if (job.leavesState) {
         client.role.noteText(job.text)
-        client.transaction.forget()
         replay.taint(client, attempt)
       }
       account.written(effect, isBlock || attempt.isSplit || isPart)

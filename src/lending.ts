@@ -81,7 +81,6 @@ export class Lending {
         const written = () => {
           caller.boundTo = client
           client.role.noteText(text)
-          client.transaction.forget()
           account.written('untracked', client.isInTransaction)
         }
         this.#enter(transaction, caller)

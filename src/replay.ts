@@ -68,6 +68,7 @@ export class Replay {
 
   /** The session has state of this connection's own from now on. */
   taint(client: Client, by: Attempt | undefined): void {
+    client.transaction.forget()
     if (this.#tainted?.client !== client) this.#tainted = { client, by }
   }
 

@@ -3,6 +3,7 @@ import { sendCancel } from './cancel.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
 import type { ServerIdentity } from './evidence.js'
+import { Exchange } from './exchange.js'
 import { Goodbye } from './goodbye.js'
 import { Interrupter } from './interrupter.js'
 import { isLastWord } from './last-word.js'
@@ -151,7 +152,7 @@ export class Client {
     send: (query: Runnable) => void = query => this.#send(query)
   ): Promise<Result> {
     const answer = this.#answers.of<Result>(query, onAnswered)
-    this.#reset.isUsed = true
+    this.#reset.wasUsed = true
     send(query)
     return answer
   }
@@ -199,8 +200,7 @@ export class Client {
 
   /** See {@link PoolClient.reset}. */
   reset(isAwaited = false): Promise<void> | undefined {
-    const mayTakeAlong = isAwaited && this.#options.resetMode !== 'discard'
-    return this.#reset.run(mayTakeAlong ? undefined : this.lateCommit.send())
+    return this.#reset.run(isAwaited)
   }
 
   isOver(submission: Submission): boolean {
@@ -222,16 +222,13 @@ export class Client {
     if (goodbye.isDue) return goodbye.closed
     goodbye.isDue = true
     const committing = this.lateCommit.send()
-    if (committing === undefined) {
-      this.#leave()
-    } else {
-      goodbye.limit()
-      void committing.then(() => this.#leave())
-    }
+    if (committing === undefined) return this.#leave()
+    goodbye.limit()
+    void committing.then(() => this.#leave())
     return goodbye.closed
   }
 
-  #leave(): void {
+  #leave(): Promise<void> {
     const goodbye = this.#goodbye
     const closed = new Error('Client was closed and is not queryable')
     if (this.#lost === undefined && this.isReady) {
@@ -241,6 +238,7 @@ export class Client {
       this.#lose(closed)
       goodbye.destroy()
     }
+    return goodbye.closed
   }
 
   #send(submission: Submission): void {
@@ -248,12 +246,14 @@ export class Client {
       this.#outbox.refuse(submission, this.#lost)
       return
     }
+    if (!(submission instanceof Exchange)) void this.lateCommit.send()
     this.#options.onSend()
     this.#outbox.send(submission)
   }
 
   #onReady(): void {
     this.#heardAt = this.#options.clock.now()
+    // An exchange that fails has not said so.
     this.#outbox.owed.answered()
     this.#answers.settleFailure()
     if (this.role.isBeingSet && this.isReady) this.role.isBeingSet = this.isInTransaction

@@ -64,9 +64,6 @@ export class Outbox {
   }
 
   send(submission: Submission): void {
-    // Others cannot take it along.
-    if (this.owed.isOwed && !(submission instanceof Exchange))
-      this.#write(new Exchange([], () => {}))
     if (this.isQuiet) {
       this.#write(submission)
       return

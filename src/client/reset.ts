@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { ClientOptions } from './client-options.js'
 import type { SessionClient } from './config.js'
+import type { LateCommit } from './late-commit.js'
 import type { Outbox } from './outbox.js'
 import { Script } from './script.js'
 import type { TransactionStatus } from './transaction-status.js'
@@ -47,7 +48,7 @@ const RESET_MS = 5000
 /** What is reset: a client, seen from here. */
 export interface Resettable {
   readonly isReady: boolean
-  readonly isInTransaction: boolean
+  readonly lateCommit: LateCommit
   readonly lost: unknown
   readonly raw: SessionClient
   readonly transaction: TransactionStatus
@@ -60,7 +61,7 @@ export class SessionReset {
   readonly #target: Resettable
   readonly #options: ClientOptions
   readonly #outbox: Outbox
-  isUsed = false
+  wasUsed = false
   #isInOtherHands = false
 
   constructor(target: Resettable, options: ClientOptions, outbox: Outbox) {
@@ -76,22 +77,25 @@ export class SessionReset {
 
   /** Somebody may send something past us from now on. */
   inOtherHands(): void {
-    this.isUsed = true
+    this.wasUsed = true
     this.#isInOtherHands = true
     this.#target.transaction.forget()
   }
 
   /**
-   * Makes the session fit for the next borrower; `undefined` when there is nothing to do. `committing`: what has to be
-   * over before that.
+   * Makes the session fit for the next borrower; `undefined` when there is nothing to do. A COMMIT that is owed is left to
+   * one who waits already (`isAwaited`), where nothing has to be sent before that.
    */
-  run(committing: Promise<void> | undefined): Promise<void> | undefined {
-    const { isInTransaction, isReady, raw } = this.#target
+  run(isAwaited: boolean): Promise<void> | undefined {
+    const { lateCommit, raw, transaction } = this.#target
     const { beforeReset, clock, resetMode } = this.#options
-    const statements = resetStatements(resetMode, isInTransaction, this.isUsed)
+    const isInTransaction = transaction.isOpen
+    const statements = resetStatements(resetMode, isInTransaction, this.wasUsed)
+    const isLeft = isAwaited && statements.length === 0
+    const committing = isLeft ? undefined : lateCommit.send()
     const listening = beforeReset(raw, isInTransaction)
     const isWaiting = committing !== undefined || listening !== undefined
-    if (!isWaiting && statements.length === 0 && isReady) {
+    if (!isWaiting && statements.length === 0 && this.#target.isReady) {
       this.#done()
       return undefined
     }
@@ -105,7 +109,7 @@ export class SessionReset {
 
   #done(): void {
     if (this.#isInOtherHands) this.#target.transaction.forget()
-    this.isUsed = false
+    this.wasUsed = false
     this.#isInOtherHands = false
     this.#outbox.isShared = false
   }

@@ -102,7 +102,7 @@ export class Pool<C extends PoolClient> {
 
   /** Somebody waits for a client. */
   get isAwaited(): boolean {
-    return this.#line.size > 0
+    return this.#dispatcher.isAwaited
   }
 
   get generation(): number {
