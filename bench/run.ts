@@ -50,6 +50,7 @@ const OWN_ROUTES = ['/app-read', '/route-transaction']
 
 function routesOf(server: string): string[] {
   if (server === 'pg held') return ['/read', '/transaction']
+  if (server === 'socket held') return ['/read']
   if (server === 'pg pipelined') return ['/read', '/five-reads']
   return ROUTES.filter(route => server.startsWith('ours') || !OWN_ROUTES.includes(route))
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import dbPlugin from 'fastify-pg-engine'
 import pg from 'pg'
 import postgres from 'postgres'
+import { BareSocket } from './bare-socket.js'
 
 /** Connections that each of them may open. */
 const CONNECTIONS = 15
@@ -66,17 +67,7 @@ export const servers: Record<string, (app: FastifyInstance, url: string) => Prom
     )
     await Promise.all(clients.map(client => client.connect()))
     app.addHook('onClose', () => Promise.all(clients.map(client => client.end())))
-    const waiting: ((client: pg.Client) => void)[] = []
-    const hold = async (work: (client: pg.Client) => Promise<unknown>) => {
-      const client = clients.pop() ?? (await new Promise<pg.Client>(take => waiting.push(take)))
-      try {
-        return await work(client)
-      } finally {
-        const next = waiting.shift()
-        if (next) next(client)
-        else clients.push(client)
-      }
-    }
+    const hold = holder(clients)
     const read = async (client: pg.Client) =>
       (await client.query({ name: 'read', text, values: [someId()] })).rows[0]
     app.get('/read', () => hold(read))
@@ -89,10 +80,38 @@ export const servers: Record<string, (app: FastifyInstance, url: string) => Prom
     )
   },
 
+  /** The limit of the machine on this work: what is left of the above where it is done without `pg`. */
+  'socket held': async (app, url) => {
+    const sockets = await Promise.all(
+      Array.from({ length: CONNECTIONS }, () => BareSocket.connect(url, text))
+    )
+    app.addHook('onClose', async () => {
+      for (const socket of sockets) socket.end()
+    })
+    const hold = holder(sockets)
+    app.get('/read', () => hold(socket => socket.read(someId())))
+  },
+
   ours: (app, url) => addOurs(app, url, {}),
   'ours, no pre-ping': (app, url) => addOurs(app, url, { pool_pre_ping: false }),
   /** Verified at each checkout, as after a pause. */
   'ours, always cold': (app, url) => addOurs(app, url, { pool_pre_ping_window: 0 })
+}
+
+/** A pool without anything: lends one of them at a time to whoever came first. */
+function holder<Held>(all: Held[]) {
+  const idle = [...all]
+  const waiting: ((one: Held) => void)[] = []
+  return async (work: (one: Held) => Promise<unknown>): Promise<unknown> => {
+    const one = idle.pop() ?? (await new Promise<Held>(take => waiting.push(take)))
+    try {
+      return await work(one)
+    } finally {
+      const next = waiting.shift()
+      if (next) next(one)
+      else idle.push(one)
+    }
+  }
 }
 
 async function addOurs(app: FastifyInstance, url: string, options: object): Promise<void> {
