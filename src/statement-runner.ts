@@ -1,12 +1,12 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
+import { BatchJob } from './batch-job.js'
 import { ControlPart, type Part } from './client/parts.js'
-import { QueryPart } from './client/query-part.js'
 import type { Delivery } from './delivery.js'
 import { ConnectionClosedError, RolledBackError, TransactionStateError } from './errors.js'
 import type { QueryRecorder } from './query-record.js'
 import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
-import { emptyResult, isPlain, isQuery, resultOf, StatementJob } from './statement-job.js'
+import { emptyResult, StatementJob } from './statement-job.js'
 import { type StatementKind, statementKind } from './statement-kind.js'
 import type { StatementMeter } from './statement-meter.js'
 import { submitTo, textOf } from './submittable.js'
@@ -80,7 +80,7 @@ export class StatementRunner implements TransactionHost {
     return submitTo(session, delivery, submittable)
   }
 
-  /** Several statements under one Sync: one round trip, and outside of a transaction one of their own. */
+  /** See {@link BatchJob}. */
   async batch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
     const meter = this.#meter
     if (meter === undefined) return this.#runBatch(configs)
@@ -91,26 +91,10 @@ export class StatementRunner implements TransactionHost {
     this.assertUsable()
     if (configs.length === 0) return []
     this.#session.assertNothingPending()
-    const kinds = configs.map(({ text }) => statementKind(text ?? ''))
-    configs.forEach(assertNoOptions)
-    for (const kind of kinds) {
-      if (kind.control !== undefined || kind.several) throw notInBatch()
-      this.#assertAllowed(kind, this.#promisesReadOnly())
-    }
-    const isRead = kinds.every(({ kind }) => kind === 'read') || this.#promisesReadOnly()
-    const { signal } = this.#delivery.transaction ?? {}
-    return this.#delivery.deliver<QueryResult[]>({
-      signals: signal && [signal],
-      text: configs.map(({ text }) => text).join('; '),
-      effect: isRead ? 'read' : 'change',
-      block: this.#promisesReadOnly() ? 'BEGIN READ ONLY' : 'BEGIN',
-      effectInBlock: this.#promisesReadOnly() ? 'read' : undefined,
-      isPlainRead: kinds.every(({ kind }) => kind === 'read'),
-      isRepeatable: kinds.every(({ kind }) => kind !== 'other'),
-      leavesState: kinds.some(({ kind }) => kind === 'other'),
-      parts: () => configs.map((config, i) => new QueryPart(config, undefined, isPlain(kinds[i]))),
-      result: parts => parts.filter(isQuery).map(resultOf)
-    })
+    const isReadOnly = this.#promisesReadOnly()
+    const job = new BatchJob(configs, isReadOnly, this.#delivery.transaction?.signal)
+    for (const kind of job.kinds) this.#assertAllowed(kind, isReadOnly)
+    return this.#delivery.deliver(job)
   }
 
   async control(text: string): Promise<{ command: string }> {
@@ -230,22 +214,5 @@ function controlInTransaction(): TransactionStateError {
 function notReadOnly(): TransactionStateError {
   return new TransactionStateError(
     'Where read-only was promised, a cursor or other query of a library has to run within transaction()'
-  )
-}
-
-function notInBatch(): TransactionStateError {
-  return new TransactionStateError(
-    'A batch takes single statements, and no BEGIN, COMMIT or savepoint: it is one transaction'
-  )
-}
-
-/** They would be without effect: all of a batch goes at once. */
-function assertNoOptions(config: object): void {
-  const option = ['signal', 'timeout', 'readOnly'].find(
-    name => Reflect.get(config, name) !== undefined
-  )
-  if (option === undefined) return
-  throw new TransactionStateError(
-    `A statement of a batch takes no ${option}: use transaction(fn, { signal, readOnly }), or query()`
   )
 }

@@ -36,6 +36,7 @@ const FLOORS: Record<string, number> = {
   'submittable.ts': 3,
   'query-record.ts': 3,
   'statement-runner.ts': 3,
+  'batch-job.ts': 3,
   'leak-watch.ts': 3,
   'echo-pool.ts': 3,
   'queryable.ts': 3,
