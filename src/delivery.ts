@@ -131,7 +131,7 @@ export class Delivery implements Line {
           budget.succeeded()
           return result
         } catch (failure) {
-          if (failure === lost) throw session.explain(failure, job.text)
+          if (failure === lost) throw session.failures.explain(failure, job.text)
           lost = failure
           // What was lost with its client was no transaction of the application's.
           if (attempt.isSplit) session.isPendingRollback = false
@@ -144,7 +144,7 @@ export class Delivery implements Line {
           replays += 1
           const mayReplay = replays <= MAX_REPLAYS && (!isBehind || job.effect === 'read')
           if (mayReplay && replay.take(failure, job, attempt)) continue
-          throw session.explain(failure, job.text)
+          throw session.failures.explain(failure, job.text)
         }
       }
     } finally {
@@ -171,7 +171,7 @@ export class Delivery implements Line {
       const { isPendingRollback } = session
       if (isBound) session.giveUp(new CancelError(reason))
       if (caller.isInOwnTransaction) session.isPendingRollback = isPendingRollback
-      return session.explain(toThrow(reason), text)
+      return session.failures.explain(toThrow(reason), text)
     })
   }
 

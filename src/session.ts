@@ -2,7 +2,6 @@ import { throwIfAborted } from './abort-listener.js'
 import type { Account } from './account.js'
 import type { Client } from './client/client.js'
 import { PendingRollbackError } from './errors.js'
-import { Failure, OF_STATEMENT } from './failure.js'
 import { type Holder, Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
 import { afterLoopTime } from './loop-time.js'
@@ -10,6 +9,7 @@ import { GRACE_MS } from './patience.js'
 import type { Lease } from './pool/slot.js'
 import { type Endable, SessionEnding, type Why } from './session-ending.js'
 import { CancelError } from './session-errors.js'
+import { type Losable, SessionFailures } from './session-failures.js'
 import type { Probe, SessionHost, Use } from './session-host.js'
 import { type Deadline, StopSign } from './stop-sign.js'
 
@@ -17,15 +17,15 @@ import { type Deadline, StopSign } from './stop-sign.js'
  * What a connection does on its client, and what becomes of it: work is refused once the session has been stopped, a
  * failure is judged once and draws its consequences, and what is known of a lost transaction stays until that is rolled back.
  */
-export class Session implements Endable, Holder {
+export class Session implements Endable, Holder, Losable {
   readonly #host: SessionHost
-  readonly #ledger: Ledger
   readonly #account: Account
   readonly #holding: Holding
   /** Whether anything more may be started. */
   readonly stop: StopSign
   /** How it ends, besides {@link release}. */
   readonly ending: SessionEnding
+  readonly failures: SessionFailures
   #isInvalidated = false
 
   /** A transaction was lost with its client, and nobody has rolled it back yet. */
@@ -35,8 +35,8 @@ export class Session implements Endable, Holder {
     this.stop = new StopSign(host, deadline)
     this.ending = new SessionEnding(host, this)
     this.#holding = new Holding(host, this)
+    this.failures = new SessionFailures(host, ledger, this)
     this.#host = host
-    this.#ledger = ledger
     this.#account = account
   }
 
@@ -62,9 +62,14 @@ export class Session implements Endable, Holder {
     return this.#host.pool.isAwaited
   }
 
+  /** See {@link Losable}. */
+  get lease(): Lease<Client> | undefined {
+    return this.#holding.lease
+  }
+
   /** Whether a client is held now. */
   get hasClient(): boolean {
-    return this.#holding.lease !== undefined
+    return this.lease !== undefined
   }
 
   /**
@@ -77,7 +82,7 @@ export class Session implements Endable, Holder {
     try {
       return await this.attempt(work, use)
     } catch (failure) {
-      throw this.explain(failure, use.statement)
+      throw this.failures.explain(failure, use.statement)
     }
   }
 
@@ -101,25 +106,11 @@ export class Session implements Endable, Holder {
         throwIfAborted(use.signals)
         return await work(lease.client, this.#probe(lease, use), !lease.isUnverified)
       } catch (error) {
-        // It has been judged already, and is about another client.
-        if (error instanceof Failure) throw error
-        const reason = this.reasonFor(lease.client, error, use.signals)
-        if (reason) throw reason.thrown
-        throw this.#wasDead(lease, use) ?? this.fail(lease.client, error, use.isReadOnly)
+        throw this.failures.of(lease, error, use)
       }
     } finally {
       holding.leave()
     }
-  }
-
-  /** What the application gets to see of a failure. */
-  explain(failure: unknown, statement: string | undefined): unknown {
-    if (!(failure instanceof Failure)) return failure
-    const { error, phase, verdict } = failure
-    const explained = this.#host.explain(error, verdict, this.#ledger, { phase, statement })
-    // The server's errors are made in a socket's callback: their stack is to lead to whoever ran the statement.
-    if (explained === error && error instanceof Error) Error.captureStackTrace(error)
-    return explained
   }
 
   /** @throws {PendingRollbackError} what was lost must be rolled back before anything else runs */
@@ -168,7 +159,7 @@ export class Session implements Endable, Holder {
   }
 
   onLost(client: Client): void {
-    this.fail(client, client.lost)
+    this.failures.judge(client, client.lost)
   }
 
   /** Has what runs cancelled, but for a COMMIT, and refuses what waits behind it. */
@@ -183,8 +174,15 @@ export class Session implements Endable, Holder {
     const { isHeld, lease } = this.#holding
     if (lease === undefined) return
     this.isPendingRollback ||= isHeld || lease.client.isInTransaction
-    this.#lost()
+    this.lost()
     this.#host.pool.checkin(lease, reason, error)
+  }
+
+  /** See {@link Losable}. */
+  lost(): void {
+    this.#isInvalidated = true
+    this.#account.lost()
+    this.#holding.drop()
   }
 
   /** The client works, and is to be replaced when it comes back: SQLAlchemy's soft invalidation. */
@@ -197,30 +195,6 @@ export class Session implements Endable, Holder {
   detach(): void {
     const { lease } = this.#holding
     if (lease) this.#host.pool.detach(lease)
-  }
-
-  /** Draws the consequences of an error on a client, once. */
-  fail(client: Client, error: unknown, isReadOnly = false): Failure {
-    const judged = this.#host.judge(error, 'statement', client)
-    const verdict = isReadOnly && judged.failure === 'read_only' ? OF_STATEMENT : judged
-    const { lease } = this.#holding
-    if (lease?.client === client) {
-      if (verdict.scope === 'generation') this.#host.pool.invalidate(error, lease.generation)
-      if (verdict.failure === 'disconnect' || client.lost !== undefined) this.giveUp(error)
-      else if (verdict.scope === 'client') this.giveUpSoftly(error)
-    }
-    return new Failure(error, verdict, 'statement')
-  }
-
-  /** As {@link StopSign.reasonFor}; a client that was lost over it is given up. */
-  reasonFor(
-    client: Client,
-    error: unknown,
-    signals: Use['signals']
-  ): { thrown: unknown } | undefined {
-    const reason = this.stop.reasonFor(error, signals)
-    if (reason !== undefined && client.lost !== undefined) this.fail(client, error)
-    return reason
   }
 
   /** For what is in a library's hands and was cancelled: it is told in time only by the loss of its client. */
@@ -246,25 +220,5 @@ export class Session implements Endable, Holder {
         })
       }
     }
-  }
-
-  /** The failure of a use whose client was dead when it was lent: it is replaced as after a failed ping. */
-  #wasDead(lease: Lease<Client>, { verification }: Use): Failure | undefined {
-    const error = lease.client.lost
-    if (!lease.isUnverified || error === undefined || verification === undefined) return undefined
-    if (this.#holding.lease === lease) {
-      this.#lost()
-      const verdict = this.#host.pool.verificationFailed(lease, verification, error)
-      return new Failure(error, verdict, 'ping')
-    }
-    // Sent along with the one that was told first: the consequences are drawn.
-    verification.tries += 1
-    return new Failure(error, this.#host.judge(error, 'ping', lease.client), 'ping')
-  }
-
-  #lost(): void {
-    this.#isInvalidated = true
-    this.#account.lost()
-    this.#holding.drop()
   }
 }

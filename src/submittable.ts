@@ -28,9 +28,9 @@ export function submitTo<Query extends Submittable>(
     submission.handleError = (error, connection) => {
       if (client.isOver(submission)) return
       target = connection
-      const reason = session.reasonFor(client, error, signals)
-      const failure = reason ? reason.thrown : session.fail(client, error)
-      const explained = session.explain(failure, text)
+      const reason = session.failures.reasonFor(client, error, signals)
+      const failure = reason ? reason.thrown : session.failures.judge(client, error)
+      const explained = session.failures.explain(failure, text)
       handleError.call(submission, asError(explained), connection)
     }
     client.submit(submission)

@@ -67,6 +67,7 @@ const FLOORS: Record<string, number> = {
   'caller.ts': 3,
   'cancellable.ts': 3,
   'session-ending.ts': 3,
+  'session-failures.ts': 3,
   'session-host.ts': 3,
   'shared-checkout.ts': 3,
   'shared-reads.ts': 3,
