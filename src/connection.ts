@@ -7,10 +7,11 @@ import { mayFinish } from './on-abort.js'
 import type { RecordedQuery } from './query-record.js'
 import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
 import { Session } from './session.js'
+import { toConfigs } from './statement-config.js'
 import { StatementRunner } from './statement-runner.js'
 import { isSubmittable } from './submittable.js'
 import { assertSignal } from './time-limit.js'
-import { type Transaction, toConfig } from './transaction.js'
+import type { Transaction } from './transaction.js'
 import { Transactions } from './transactions.js'
 
 /**
@@ -68,9 +69,13 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws {ConnectionClosedError} it was released for good
    * @throws the checkout's error, or the server's own (`pg.DatabaseError`)
    */
-  query = ((query: string | StatementConfig | Submittable, values?: unknown[]) => {
+  query = ((
+    query: string | StatementConfig | Submittable,
+    values?: unknown[],
+    callback?: unknown
+  ) => {
     if (isSubmittable(query)) return this.#runner.submit(query)
-    return this.#runner.statement(toConfig(query), values)
+    return this.#runner.statement(query, values, callback)
   }) as SessionQueryable['query']
 
   /**
@@ -80,7 +85,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws as {@link query}
    */
   async batch(statements: readonly (string | QueryConfig)[]): Promise<QueryResult[]> {
-    return this.#runner.batch(statements.map(toConfig))
+    return this.#runner.batch(toConfigs(statements))
   }
 
   /**

@@ -27,9 +27,10 @@ import type { Queryable, StatementConfig, TransactionOptions } from './queryable
 import { ReplayBudget } from './replay.js'
 import { Roles } from './roles.js'
 import { SharedReads } from './shared-reads.js'
+import { assertNoCallback, toConfig } from './statement-config.js'
 import type { Deadline } from './stop-sign.js'
 import { findMeter, Telemetry } from './telemetry.js'
-import { type Transaction, toConfig } from './transaction.js'
+import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
 export type { EngineParts, EngineStatus }
@@ -119,7 +120,8 @@ export class Engine implements Queryable {
    *
    * @throws as {@link Connection.query}
    */
-  query = (async (query: string | StatementConfig, values?: unknown[]) => {
+  query = (async (query: string | StatementConfig, values?: unknown[], callback?: unknown) => {
+    assertNoCallback(values, callback)
     const config = toConfig(query)
     if (SharedReads.mayShare(config)) return this.#sharedReads.run(config, values)
     const connection = this.connection(new Ledger(), false)

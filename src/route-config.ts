@@ -1,7 +1,7 @@
+import { beginText } from './begin-text.js'
 import { GRACE_MS } from './patience.js'
 import type { TransactionOptions } from './queryable.js'
 import { isSeconds, SECONDS_EXPECTED } from './time-limit.js'
-import { beginText } from './transaction.js'
 
 /** What a route may say of itself: `config: { db: { … } }`. */
 export interface RouteDatabaseConfig {

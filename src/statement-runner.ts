@@ -6,6 +6,7 @@ import { ConnectionClosedError, RolledBackError, TransactionStateError } from '.
 import type { QueryRecorder } from './query-record.js'
 import type { StatementConfig } from './queryable.js'
 import type { Session } from './session.js'
+import { assertNoCallback, toConfig } from './statement-config.js'
 import { emptyResult, StatementJob } from './statement-job.js'
 import { type StatementKind, statementKind } from './statement-kind.js'
 import type { StatementMeter } from './statement-meter.js'
@@ -48,9 +49,14 @@ export class StatementRunner implements TransactionHost {
     return this.#session.isPendingRollback
   }
 
-  statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult> {
+  statement(
+    query: string | StatementConfig,
+    values: unknown[] | undefined,
+    callback?: unknown
+  ): Promise<QueryResult> {
     try {
-      return this.#observed(config, values)
+      assertNoCallback(values, callback)
+      return this.#observed(toConfig(query), values)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -1,12 +1,18 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
+import { describeValue } from './env.js'
 import { RolledBackError, TransactionStateError } from './errors.js'
-import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
+import type { SessionQueryable, StatementConfig } from './queryable.js'
+import { toConfigs } from './statement-config.js'
 import { isSubmittable } from './submittable.js'
 
 /** What a transaction needs of the connection it runs on. */
 export interface TransactionHost {
   /** A statement of the application, as part of whatever transaction is open. */
-  statement(config: StatementConfig, values: unknown[] | undefined): Promise<QueryResult>
+  statement(
+    query: string | StatementConfig,
+    values: unknown[] | undefined,
+    callback: unknown
+  ): Promise<QueryResult>
   submit<Query extends Submittable>(submittable: Query): Query
   /** Text of ours: BEGIN, COMMIT, savepoints. Also after the connection was ended, to bring what is open to its end. */
   control(text: string): Promise<{ command: string }>
@@ -40,14 +46,15 @@ export class Transaction implements SessionQueryable {
 
   query: SessionQueryable['query'] = ((
     query: string | StatementConfig | Submittable,
-    values?: unknown[]
+    values?: unknown[],
+    callback?: unknown
   ) => {
     if (isSubmittable(query)) {
       this.#assertOpen()
       return this.#host.submit(query)
     }
     if (this.#isEnded) return Promise.reject(ended())
-    return this.#host.statement(toConfig(query), values)
+    return this.#host.statement(query, values, callback)
   }) as SessionQueryable['query']
 
   /**
@@ -56,6 +63,7 @@ export class Transaction implements SessionQueryable {
    * @throws {TransactionStateError} a savepoint is open already, or this transaction has ended
    */
   async transaction<Result>(fn: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    assertWork(fn)
     this.#assertOpen()
     if (this.#nested) throw overlapping()
     const depth = this.#depth + 1
@@ -70,7 +78,7 @@ export class Transaction implements SessionQueryable {
   /** Runs several statements as part of the transaction, in one round trip; see {@link Connection.batch}. */
   async batch(statements: readonly (string | QueryConfig)[]): Promise<QueryResult[]> {
     this.#assertOpen()
-    return this.#host.batch(statements.map(toConfig))
+    return this.#host.batch(toConfigs(statements))
   }
 
   /** The function has settled; a late statement must not run outside the transaction it was meant for. */
@@ -149,10 +157,6 @@ async function runScope<Result>(
   }
 }
 
-export function toConfig<Config extends QueryConfig>(query: string | Config): Config {
-  return typeof query === 'string' ? ({ text: query } as Config) : query
-}
-
 /** What cannot be undone costs the client, so that nobody meets it; it is never the error that is reported. */
 async function undo(host: TransactionHost, texts: string[]): Promise<void> {
   try {
@@ -160,6 +164,14 @@ async function undo(host: TransactionHost, texts: string[]): Promise<void> {
   } catch (failure) {
     host.giveUp(failure)
   }
+}
+
+/** @throws {TypeError} it is no function: to be told before anything is begun for it */
+export function assertWork(fn: unknown): void {
+  if (typeof fn === 'function') return
+  throw new TypeError(
+    `Expected the work of a transaction to be a function, got ${describeValue(fn)}`
+  )
 }
 
 function ended(): TransactionStateError {
@@ -171,36 +183,4 @@ export function overlapping(): TransactionStateError {
   return new TransactionStateError(
     'A transaction is open already; to nest, use the one that its function was given'
   )
-}
-
-const ISOLATION_LEVELS: ReadonlySet<string | undefined> = new Set([
-  undefined,
-  'READ UNCOMMITTED',
-  'READ COMMITTED',
-  'REPEATABLE READ',
-  'SERIALIZABLE'
-])
-
-/**
- * The BEGIN that the options ask for.
- *
- * @throws {TypeError} an unknown option or isolation level: it must not look as if it had worked, nor become SQL
- */
-export function beginText(options: TransactionOptions): string {
-  const { isolationLevel, readOnly, deferrable, ...others } = options
-  const { retries: _retries, signal: _signal, ...unknown } = others
-  const [key] = Object.keys(unknown)
-  if (key !== undefined) {
-    throw new TypeError(
-      `Expected isolationLevel, readOnly, deferrable, retries or signal as transaction option, got '${key}'`
-    )
-  }
-  if (!ISOLATION_LEVELS.has(isolationLevel)) {
-    throw new TypeError(`Expected one of PostgreSQL's isolation levels, got '${isolationLevel}'`)
-  }
-  const modes: string[] = []
-  if (isolationLevel !== undefined) modes.push(`ISOLATION LEVEL ${isolationLevel}`)
-  if (readOnly !== undefined) modes.push(readOnly ? 'READ ONLY' : 'READ WRITE')
-  if (deferrable !== undefined) modes.push(deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE')
-  return modes.length === 0 ? 'BEGIN' : `BEGIN ${modes.join(', ')}`
 }

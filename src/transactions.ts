@@ -1,3 +1,4 @@
+import { beginText } from './begin-text.js'
 import type { ConnectionHost } from './connection-host.js'
 import type { Delivery } from './delivery.js'
 import { TransactionStateError } from './errors.js'
@@ -7,7 +8,7 @@ import type { Session } from './session.js'
 import type { StatementRunner } from './statement-runner.js'
 import { assertSignal } from './time-limit.js'
 import {
-  beginText,
+  assertWork,
   commit,
   overlapping,
   rollback,
@@ -48,9 +49,10 @@ export class Transactions {
   ): Promise<Result> {
     const delivery = this.#delivery
     const runner = this.#runner
+    const begin = beginText(options, this.#isReadOnly)
     const { retries = 0, signal } = options
     const readOnly = this.#isReadOnly || options.readOnly === true
-    const begin = beginText(readOnly ? { ...options, readOnly } : options)
+    assertWork(fn)
     assertRetries(retries)
     assertSignal(signal)
     runner.assertUsable()

@@ -37,6 +37,8 @@ const FLOORS: Record<string, number> = {
   'query-record.ts': 3,
   'statement-runner.ts': 3,
   'batch-job.ts': 3,
+  'begin-text.ts': 3,
+  'statement-config.ts': 3,
   'leak-watch.ts': 3,
   'echo-pool.ts': 3,
   'queryable.ts': 3,

@@ -209,3 +209,29 @@ t.test('what cannot be a statement is a rejection, never thrown', async t => {
   })
   db.end()
 })
+
+t.test('what is no statement is refused before anything is begun, by a rejection', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const db = requestOf(engine)
+  const nothing = null as never
+  const callback = (() => {}) as never
+  for (const on of [engine, db]) {
+    await t.rejects(on.query(nothing), TypeError)
+    await t.rejects(on.query('select 1', callback), /no callback/)
+    await t.rejects(on.transaction(nothing), TypeError)
+    await t.rejects(
+      on.transaction(async () => {}, nothing),
+      TypeError
+    )
+  }
+  await t.rejects(db.batch(nothing), TypeError)
+  t.equal(engine.status().counters.checkouts, 0, 'no client was taken')
+  await db.transaction(async tx => {
+    await t.rejects(tx.query(nothing), TypeError)
+    await t.rejects(tx.transaction(nothing), TypeError)
+    await t.rejects(tx.batch([nothing]), TypeError)
+    await tx.query('insert into notes values (1)')
+  })
+  t.same(await notes(), [1], 'the transaction goes on')
+  db.end()
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { beginText, type Transaction } from '../src/transaction.js'
+import type { Transaction } from '../src/transaction.js'
 import { openEngine, requestOf, servedBy, until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
 import { startProxy } from './fixtures/proxy.js'
@@ -274,17 +274,4 @@ t.test('T24: isolation is what was asked for, on every client, and never what wa
   t.same(await modes(options), { i: 'serializable', r: 'on', d: 'on' })
   t.same(await modes({ readOnly: false }), { i: 'repeatable read', r: 'off', d: 'off' })
   db.end()
-})
-
-t.test('BEGIN says what was asked for and nothing else, and no option becomes SQL', t => {
-  t.equal(beginText({}), 'BEGIN')
-  t.equal(
-    beginText({ isolationLevel: 'READ COMMITTED', readOnly: false, deferrable: false }),
-    'BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE'
-  )
-  const bad = ['serializable', 'SERIALIZABLE; drop table notes', '', null]
-  for (const isolationLevel of bad)
-    t.throws(() => beginText({ isolationLevel } as never), TypeError)
-  t.throws(() => beginText({ readonly: true } as never), /got 'readonly'/)
-  t.end()
 })
