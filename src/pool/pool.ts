@@ -123,7 +123,8 @@ export class Pool<C extends PoolClient> {
 
   /** As {@link checkout}; what was to be had at once is there already, without a promise. */
   begin(request: CheckoutRequest = {}): Checkout<C> {
-    const checkout = new Checkout<C>(this.#clock.now(), this.#deadlineOf(request), request)
+    const now = this.#clock.now()
+    const checkout = new Checkout<C>(now, this.#deadlineOf(request, now), request)
     if (this.#isClosed) checkout.reject(new EngineClosedError())
     else if (request.signal?.aborted) checkout.reject(request.signal.reason)
     else this.#dispatcher.admit(checkout)
@@ -221,9 +222,9 @@ export class Pool<C extends PoolClient> {
   }
 
   /** `pool_timeout` 0 means not to wait for a client in use; opening one has a limit of its own. */
-  #deadlineOf(request: CheckoutRequest): number {
+  #deadlineOf(request: CheckoutRequest, now: number): number {
     const { timeout } = this.#options
-    const own = timeout === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + timeout
+    const own = timeout === 0 ? Number.POSITIVE_INFINITY : now + timeout
     return Math.min(own, request.deadline ?? Number.POSITIVE_INFINITY)
   }
 

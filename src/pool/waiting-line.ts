@@ -135,7 +135,7 @@ export class WaitingLine<C extends PoolClient> implements WaitHooks<C> {
   /** Whether those in front will not be served before its deadline, at the pace of those served last, if that is known. */
   #isHopeless(checkout: Checkout<C>): boolean {
     const wait = this.#drain.estimate(this.#waiters.size)
-    return wait !== undefined && this.#parts.clock.now() + wait > checkout.deadline
+    return wait !== undefined && checkout.arrivedAt + wait > checkout.deadline
   }
 
   /** From its arrival, or from when the server went away if that was later, it may wait for `recovery_timeout`. */

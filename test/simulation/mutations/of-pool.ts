@@ -54,8 +54,8 @@ export const POOL: readonly Change[] = [
   },
   {
     name: 'pool_timeout 0 is a deadline for connects',
-    find: 'timeout === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + timeout',
-    replace: 'this.#clock.now() + timeout'
+    find: 'timeout === 0 ? Number.POSITIVE_INFINITY : now + timeout',
+    replace: 'now + timeout'
   },
   {
     name: 'a soft invalidation is forgotten',

@@ -45,8 +45,8 @@ export const WAITING_LINE: readonly Change[] = [
   },
   {
     name: 'who comes late is refused where no pace is known',
-    find: 'wait !== undefined && this.#parts.clock.now() + wait',
-    replace: 'this.#parts.clock.now() + (wait ?? 0)'
+    find: 'wait !== undefined && checkout.arrivedAt + wait',
+    replace: 'checkout.arrivedAt + (wait ?? 0)'
   },
   {
     name: 'with pool_timeout 0 the server is waited for',
