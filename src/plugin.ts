@@ -14,6 +14,7 @@ import { keepHeaders, onError, onRequest, onSend, onSendProblem } from './reply-
 import {
   kFailure,
   kHeaders,
+  kPending,
   kReply,
   kScope,
   kStartedAt,
@@ -69,7 +70,7 @@ function ownRegistry(app: FastifyInstance & WithRegistry): Registry {
 }
 
 function addRequests(app: FastifyInstance): void {
-  for (const key of [kScope, kReply, kFailure, kThrown, kHeaders, kStartedAt])
+  for (const key of [kScope, kReply, kFailure, kThrown, kHeaders, kPending, kStartedAt])
     app.decorateRequest(key, null)
   app.decorateRequest('db', {
     getter() {

@@ -4,11 +4,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { systemClock } from './clock.js'
 import { heldBack, heldBackWeb } from './held-back.js'
 import { failureReply, findEngineError, toProblem } from './http.js'
+import { PendingReply, setHead } from './pending-reply.js'
 import { replyBody } from './reply-body.js'
 import type { RequestScope } from './request-scope.js'
 import {
   kFailure,
   kHeaders,
+  kPending,
   kReply,
   kScope,
   kStartedAt,
@@ -77,29 +79,54 @@ function confirmRepeat(request: FastifyRequest, reply: FastifyReply): void {
   reply.removeHeader('retry-after')
 }
 
-/** The last hook before the bytes leave: the transaction is decided, and the client given back. */
+/**
+ * The last hook before the bytes leave: the transaction is decided, and the client given back. Where that takes time it
+ * returns a promise, and Fastify catches what goes wrong behind it.
+ */
 export function onSend(
   request: FastifyRequest,
   reply: FastifyReply,
   payload: unknown,
   done: (error: Error | null, payload?: unknown) => void
-): void {
-  const { [kScope]: scope, [kThrown]: thrown } = stateOf(request)
-  const isPlain = thrown === null && reply.statusCode < 400 && typeof payload === 'string'
-  if (!isPlain || scope?.hasTransaction) {
-    const send = (decided: unknown) => {
-      // handlerTimeout answers while the handler's own reply is decided on: only one of them is sent.
-      if (!reply.raw.headersSent) done(null, decided)
-    }
-    decide(request, reply, payload).then(send, done)
-    return
+): Promise<unknown> | undefined {
+  const { [kPending]: pending, [kScope]: scope, [kThrown]: thrown } = stateOf(request)
+  if (pending !== null) {
+    dropLate(request, payload)
+    return undefined
   }
+  const isPlain = thrown === null && reply.statusCode < 400 && typeof payload === 'string'
+  if (!isPlain || scope?.hasTransaction) return decideAlone(request, reply, payload)
   // Nothing to be waited for: the most frequent reply by far is not to pay for promises.
   if (scope !== null) {
     scope.answering()
     scope.end()
   }
   done(null, payload)
+  return undefined
+}
+
+/** As Fastify does, where it knows that there is a reply already. */
+function dropLate(request: FastifyRequest, payload: unknown): void {
+  if (isNodeStream(payload)) payload.destroy()
+  // Of what was thrown the error handler has heard, and nothing at all is what an async handler returns that has sent.
+  if (payload === undefined || stateOf(request)[kThrown] !== null) return
+  request.log.warn('Reply was already sent, did you forget to "return reply"?')
+}
+
+async function decideAlone(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown
+): Promise<unknown> {
+  const state = stateOf(request)
+  try {
+    const decided = await decide(request, reply, payload)
+    if (!reply.raw.headersSent) return decided
+    // Somebody has answered past Fastify.
+    return new Promise(() => {})
+  } finally {
+    state[kPending] = null
+  }
 }
 
 async function decide(
@@ -111,12 +138,17 @@ async function decide(
   if (state[kThrown] !== null && typeof payload === 'string') {
     payload = toldAsOurs(payload, state[kThrown], reply)
   }
+  const pending = new PendingReply(reply)
+  state[kPending] = pending
   if (state[kScope] === null && !mayStillUse(request, payload)) return payload
   const scope = scopeOf(request)
   scope.answering()
   const status = payload instanceof Response ? payload.status : reply.statusCode
   const isSuccess = status < 400 && state[kThrown] === null
-  if (!isSuccess) await scope.rollback()
+  if (!isSuccess) {
+    await scope.rollback()
+    pending.restore()
+  }
   confirmRepeat(request, reply)
   const isHeld = isSuccess && scope.hasTransaction
   const commit = () => commitOrTakeBack(scope, request, reply)
@@ -134,7 +166,10 @@ async function decide(
   } else if (payload instanceof Response && payload.body !== null) {
     return isHeld ? new Response(heldBackWeb(payload.body, commit), payload) : payload
   }
-  if (isSuccess) await commit()
+  if (isHeld) {
+    await commit()
+    pending.restore()
+  }
   scope.end()
   return payload
 }
@@ -182,9 +217,7 @@ async function commitOrTakeBack(
     await scope.commit()
   } catch (error) {
     if (!reply.raw.headersSent) {
-      const before = stateOf(request)[kHeaders] ?? {}
-      for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
-      reply.code(500).headers(before as Record<string, string>)
+      setHead(reply, 500, stateOf(request)[kHeaders] ?? {})
     }
     throw error
   }

@@ -2,11 +2,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { systemClock } from './clock.js'
 import type { EngineError } from './errors.js'
 import { isSafe } from './http.js'
+import type { PendingReply } from './pending-reply.js'
 import { RequestScope } from './request-scope.js'
 import { type RouteDatabaseConfig, requestLimit } from './route-config.js'
 import type { Deadline } from './stop-sign.js'
 
 export const kScope = Symbol('fastify-pg-engine.scope')
+export const kPending = Symbol('fastify-pg-engine.pending')
 export const kReply = Symbol('fastify-pg-engine.reply')
 export const kFailure = Symbol('fastify-pg-engine.failure')
 export const kHeaders = Symbol('fastify-pg-engine.headers')
@@ -21,6 +23,8 @@ export interface RequestState {
   [kFailure]: EngineError | null
   /** The reply's headers when the request began, for routes that may have to take back what was set since. */
   [kHeaders]: Readonly<Record<string, unknown>> | null
+  /** The reply that is being decided on. */
+  [kPending]: PendingReply | null
   /** What was thrown, whatever the application's error handler has made of it. */
   [kThrown]: Error | null
   /** Clock reading at its arrival. */
