@@ -2,7 +2,7 @@ import type { Client as PgClient, QueryConfig, QueryResult, Submittable } from '
 import type { Account } from './account.js'
 import type { ConnectionHost, ConnectionParts } from './connection-host.js'
 import { Delivery } from './delivery.js'
-import { type Outcome, TransactionStateError } from './errors.js'
+import { type Outcome, RolledBackError, TransactionStateError } from './errors.js'
 import { mayFinish } from './on-abort.js'
 import type { RecordedQuery } from './query-record.js'
 import type { SessionQueryable, StatementConfig, TransactionOptions } from './queryable.js'
@@ -106,6 +106,16 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   /** From here on every statement is part of one transaction, which {@link endRoute} ends. */
   beginRoute(options: TransactionOptions): void {
     this.#transactions.beginRoute(options)
+  }
+
+  /**
+   * To be asked before the first of several COMMITs.
+   *
+   * @throws {PendingRollbackError | RolledBackError} it is known that this one can only roll back
+   */
+  assertCommittable(): void {
+    this.#session.assertNothingPending()
+    if (this.#session.client?.transaction.value === 'E') throw new RolledBackError()
   }
 
   /**

@@ -111,12 +111,13 @@ export class RequestScope {
   }
 
   /**
-   * Commits the route's transaction, one database after the other.
+   * Commits the route's transaction, one database after the other; none where one of them is known to be lost or failed.
    *
    * @throws the first COMMIT's error; what is behind it is rolled back
    */
   async commit(): Promise<void> {
     try {
+      for (const connection of this.#connections.values()) connection.assertCommittable()
       for (const connection of this.#connections.values()) await connection.endRoute('COMMIT')
     } catch (error) {
       await this.rollback()

@@ -32,6 +32,7 @@ export function submitTo<Query extends Submittable>(
       const failure = reason ? reason.thrown : session.failures.judge(client, error)
       const explained = session.failures.explain(failure, text)
       handleError.call(submission, asError(explained), connection)
+      tellReader(submission, explained)
     }
     client.submit(submission)
     transaction?.onAborted(reason => {
@@ -45,13 +46,29 @@ export function submitTo<Query extends Submittable>(
   return submittable
 }
 
+/**
+ * A cursor that has seen the end of its rows does not hear of errors any more. If it is lost before the server is ready
+ * again, whoever waits for the last of them waits for good. A test holds this against the installed `pg-cursor`.
+ */
+function tellReader(submission: object, error: unknown): void {
+  const cursor: object = cursorIn(submission) ?? submission
+  const reader: unknown = Reflect.get(cursor, '_cb')
+  if (Reflect.get(cursor, 'state') !== 'done' || typeof reader !== 'function') return
+  Reflect.set(cursor, '_cb', null)
+  reader(error)
+}
+
+function cursorIn(submission: object): object | undefined {
+  const cursor: unknown = Reflect.get(submission, 'cursor')
+  return typeof cursor === 'object' && cursor !== null ? cursor : undefined
+}
+
 /** Cursors and streams carry their text, the latter inside the cursor they wrap. */
 export function textOf(submittable: object): string | undefined {
   const text: unknown = Reflect.get(submittable, 'text')
   if (typeof text === 'string') return text
-  const cursor: unknown = Reflect.get(submittable, 'cursor')
-  const inner: unknown =
-    typeof cursor === 'object' && cursor !== null && Reflect.get(cursor, 'text')
+  const cursor = cursorIn(submittable)
+  const inner: unknown = cursor && Reflect.get(cursor, 'text')
   return typeof inner === 'string' ? inner : undefined
 }
 

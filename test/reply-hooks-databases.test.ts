@@ -111,3 +111,26 @@ t.test(
     assertGivenBack(t, app)
   }
 )
+
+t.test('nothing is committed anywhere where one of them is known to be lost or failed', async t => {
+  const lose = async ({ db }: FastifyRequest) => {
+    const { rows } = await db.reports.query('select pg_backend_pid() as pid')
+    await postgres.terminateBackends({ pids: [rows[0]?.pid] })
+    await db.reports.query('select 1').catch(() => {})
+  }
+  const fail = ({ db }: FastifyRequest) => db.reports.query('select 1/0').catch(() => {})
+  for (const [code, spoil] of [
+    ['FST_DB_PENDING_ROLLBACK', lose],
+    ['FST_DB_ROLLED_BACK', fail]
+  ] as const) {
+    const app = await serve(t, async request => {
+      await request.db.query(GOOD)
+      await request.db.reports.query(GOOD)
+      await spoil(request)
+    })
+    const response = await post(app)
+    t.match(response.json(), { code })
+    t.same(await rows(), [0, 0], code)
+    assertGivenBack(t, app)
+  }
+})

@@ -22,6 +22,7 @@ class FakeConnection {
     this.calls.push(options)
   }
 
+  assertCommittable(): void {}
   async endRoute(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
     this.calls.push(how)
     if (how === 'COMMIT' && this.commitError) throw this.commitError

@@ -1,9 +1,11 @@
 import type { Connection, Submittable } from 'pg'
 import pg from 'pg'
 import PgCursor from 'pg-cursor'
+import QueryStream from 'pg-query-stream'
 import t from 'tap'
 import { openEngine, requestOf, servedBy, until } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
+import { startProtocolProxy } from './fixtures/protocol-proxy.js'
 
 const postgres = await startPostgres(t)
 await postgres.admin('create table notes (id int)')
@@ -285,3 +287,21 @@ t.test(
     t.match(engine.status(), { size: 1, idle: 1, generation: 1 })
   }
 )
+
+t.test('whoever waits for the last rows is told when the session is lost behind them', async t => {
+  const protocol = await startProtocolProxy(t, postgres)
+  const { engine } = openEngine(t, protocol.proxy.url(postgres.url))
+  const db = requestOf(engine)
+  const cutBehindRows = async () => {
+    const conversation = protocol.of(await servedBy(db))
+    const isEnd = ({ name }: { name: string }) => name === 'CommandComplete'
+    conversation.cutAt({ way: 'toClient', side: 'after', message: isEnd }, 'fin')
+  }
+  const text = 'select generate_series(1, 3)'
+  await cutBehindRows()
+  await t.rejects(db.query(new PgCursor(text)).read(10), disconnected)
+  await cutBehindRows()
+  await t.rejects(db.query(new QueryStream(text)).toArray(), disconnected)
+  t.match((await db.query(new PgCursor(text)).read(10)).length, 3, 'the next one works')
+  db.end()
+})

@@ -45,7 +45,7 @@ export class QueryPart implements Part {
   #isDescribed = false
   /** It has brought its own preparation along: nothing that the session has lost can make it fail. */
   isParsed = false
-  /** A row that cannot be parsed. */
+  /** A result that cannot be parsed. */
   error: Error | undefined
   /** The server has executed it. */
   isComplete = false
@@ -122,7 +122,12 @@ export class QueryPart implements Part {
     const result = this.#result
     if (result === undefined) return
     this.#isDescribed = true
-    result.addFields(fields)
+    try {
+      result.addFields(fields)
+    } catch (error) {
+      this.#cannotRead(error)
+      return
+    }
     if (!this.#isBinary) this.#prepared?.describedAs(this.#name, new RowShape(fields, result))
   }
 
@@ -132,7 +137,7 @@ export class QueryPart implements Part {
     try {
       result.rows.push(result.parseRow(fields))
     } catch (error) {
-      this.error = error instanceof Error ? error : new Error(String(error))
+      this.#cannotRead(error)
     }
   }
 
@@ -164,7 +169,16 @@ export class QueryPart implements Part {
 
   #describe(shape: RowShape): void {
     this.#isDescribed = true
-    if (this.#result !== undefined) shape.applyTo(this.#result)
+    try {
+      if (this.#result !== undefined) shape.applyTo(this.#result)
+    } catch (error) {
+      this.#cannotRead(error)
+    }
+  }
+
+  /** A parser of types has thrown, or the search for it: in the middle of a socket's callback, or of what is written. */
+  #cannotRead(error: unknown): void {
+    this.error = error instanceof Error ? error : new Error(String(error))
   }
 
   #writeParse(wire: Wire): void {

@@ -109,6 +109,24 @@ t.test('a value that cannot be sent is its error, and leaves the session as it w
   }
 })
 
+t.test("a search for parsers that throws is the statement's error, prepared or not", async t => {
+  let isBroken = false
+  const getTypeParser = (...query: Parameters<typeof pg.types.getTypeParser>) => {
+    if (isBroken) throw new Error('no parser')
+    return pg.types.getTypeParser(...query)
+  }
+  const { run } = await openPreparing(t, { types: { getTypeParser } })
+  const text = 'select id from notes'
+  for (const _time of [1, 2, 3]) t.match((await run(text)).rows, [{ id: 1 }])
+  isBroken = true
+  await t.rejects(run(text), { message: 'no parser' }, 'described before')
+  await t.rejects(run('select title from notes'), { message: 'no parser' }, 'described now')
+  const types = { getTypeParser: 5 }
+  await t.rejects(run('select 1', [], { types }), TypeError, 'of its own')
+  isBroken = false
+  t.match((await run(text)).rows, [{ id: 1 }], 'the session goes on')
+})
+
 t.test('a value whose text is none is refused', async t => {
   const { run } = await openPreparing(t)
   const values = [{ toPostgres: () => ({ toJSON: () => undefined }) }]
