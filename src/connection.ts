@@ -10,7 +10,6 @@ import { Session } from './session.js'
 import { toConfigs } from './statement-config.js'
 import { StatementRunner } from './statement-runner.js'
 import { isSubmittable } from './submittable.js'
-import { assertSignal } from './time-limit.js'
 import type { Transaction } from './transaction.js'
 import { Transactions } from './transactions.js'
 
@@ -149,7 +148,6 @@ export class Connection implements SessionQueryable, AsyncDisposable {
 
   /** Takes a client now instead of with the first statement. */
   async open(signal: AbortSignal | undefined): Promise<this> {
-    assertSignal(signal)
     try {
       await this.#session.use(() => undefined, { signals: signal && [signal] })
       return this

@@ -30,6 +30,7 @@ import { SharedReads } from './shared-reads.js'
 import { assertNoCallback, toConfig } from './statement-config.js'
 import type { Deadline } from './stop-sign.js'
 import { findMeter, Telemetry } from './telemetry.js'
+import { signalIn } from './time-limit.js'
 import type { Transaction } from './transaction.js'
 import { translate } from './translate.js'
 
@@ -151,8 +152,8 @@ export class Engine implements Queryable {
    * @throws {PoolTimeoutError | OverloadedError | UnavailableError | MisconfiguredError} there is none
    * @throws the signal's reason
    */
-  async connect({ signal }: { signal?: AbortSignal } = {}): Promise<Connection> {
-    return this.connection(new Ledger(), false).open(signal)
+  async connect(options: { signal?: AbortSignal } = {}): Promise<Connection> {
+    return this.connection(new Ledger(), false).open(signalIn(options))
   }
 
   /** A connection that takes a client only when it is used; the plugin makes `req.db` of it. */
@@ -171,7 +172,8 @@ export class Engine implements Queryable {
    * @throws {UnavailableError | MisconfiguredError} it does not
    * @throws the signal's reason
    */
-  async ping({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  async ping(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const signal = signalIn(options)
     signal?.throwIfAborted()
     if (this.#isClosed) throw new EngineClosedError()
     const lease = this.#pool.tryCheckout()

@@ -14,8 +14,14 @@ export function toConfig<Config extends QueryConfig>(query: string | Config): Co
     )
   }
   const text: unknown = query.text
-  if (typeof text === 'string' || text === undefined || text === null) return query
-  throw new TypeError(`Expected the text of a statement to be a string, got ${describeValue(text)}`)
+  if (typeof text !== 'string' && text !== undefined && text !== null) {
+    throw new TypeError(
+      `Expected the text of a statement to be a string, got ${describeValue(text)}`
+    )
+  }
+  const readOnly: unknown = Reflect.get(query, 'readOnly')
+  if (readOnly === undefined || typeof readOnly === 'boolean') return query
+  throw new TypeError(`Expected readOnly to be true or false, got ${describeValue(readOnly)}`)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { MAX_TIMER_MS, systemClock } from './clock.js'
+import { describeValue } from './env.js'
 import { DeadlineError } from './errors.js'
 
 const SECOND = 1000
@@ -44,4 +45,20 @@ export async function within<Result>(
 export function assertSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return
   throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}`)
+}
+
+/**
+ * The signal in what may be nothing but `{ signal }`.
+ *
+ * @throws {TypeError} it is something else: a signal by itself, say, which would be overlooked
+ */
+export function signalIn(options: {
+  readonly signal?: AbortSignal | undefined
+}): AbortSignal | undefined {
+  if (typeof options !== 'object' || options === null || options instanceof AbortSignal) {
+    const got = options instanceof AbortSignal ? 'an AbortSignal' : describeValue(options)
+    throw new TypeError(`Expected { signal }, got ${got}`)
+  }
+  assertSignal(options.signal)
+  return options.signal
 }

@@ -1,5 +1,6 @@
+import { isOfPreparation } from './client/statements.js'
 import { errorCode } from './disconnect.js'
-import { ContentionError, DisconnectedError, type EngineError } from './errors.js'
+import { ContentionError, DisconnectedError } from './errors.js'
 import type { ReplayBudget } from './replay.js'
 
 /** SQLSTATE: serialization_failure and deadlock_detected. A lock that was not to be had (55P03) was the caller's own limit. */
@@ -10,15 +11,15 @@ const LONGEST_PAUSE_MS = 50
 export interface RetryParts {
   readonly retries: number
   readonly budget: ReplayBudget
-  onRetry(error: EngineError): void
+  onRetry(error: Error): void
   pause(ms: number): Promise<void>
   /** Uniform from 0 to 1. */
   random(): number
 }
 
 /**
- * Runs a whole transaction again where nothing of it is left: after a serialization failure or a deadlock, and after
- * a disconnect that the server has rolled back. The pause has full jitter, so that two that collided do not again.
+ * Runs a whole transaction again where nothing of it is left: after a serialization failure or a deadlock, after a
+ * disconnect that the server has rolled back, and after a statement that is not any more what it was prepared as. The pause has full jitter, so that two that collided do not again.
  */
 export async function withRetries<Result>(
   run: () => Promise<Result>,
@@ -35,8 +36,8 @@ export async function withRetries<Result>(
   }
 }
 
-function isRepeatable(error: unknown): error is EngineError {
-  if (error instanceof DisconnectedError) return true
+function isRepeatable(error: unknown): error is Error {
+  if (error instanceof DisconnectedError || isOfPreparation(error)) return true
   return error instanceof ContentionError && WORTH_REPEATING.has(errorCode(error.cause) ?? '')
 }
 

@@ -20,6 +20,9 @@ t.test('anything else is refused with what was expected, and what was got', asyn
     t.throws(() => toConfig(query as never), new TypeError(`${expected} ${String(got)}`))
   const message = 'Expected the text of a statement to be a string, got 5 (number)'
   t.throws(() => toConfig({ text: 5 } as never), new TypeError(message))
+  const readOnly = { text: 'select 1', readOnly: 'no' }
+  const promise = 'Expected readOnly to be true or false, got "no" (string)'
+  t.throws(() => toConfig(readOnly as never), new TypeError(promise))
 })
 
 t.test('several are an array', async t => {

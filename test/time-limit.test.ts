@@ -1,5 +1,5 @@
 import t from 'tap'
-import { assertSignal, isSeconds, within } from '../src/time-limit.js'
+import { assertSignal, isSeconds, signalIn, within } from '../src/time-limit.js'
 
 t.test('without any limit the work gets no signals', async t => {
   t.equal(await within({}, undefined, async signals => signals), undefined)
@@ -34,4 +34,16 @@ t.test('X28: what is no limit is refused', async t => {
       TypeError
     )
   }
+})
+
+t.test('options that are none are refused, so that no signal is overlooked', async t => {
+  const { signal } = new AbortController()
+  t.equal(signalIn({ signal }), signal)
+  t.equal(signalIn({}), undefined)
+  t.throws(
+    () => signalIn(signal as never),
+    new TypeError('Expected { signal }, got an AbortSignal')
+  )
+  t.throws(() => signalIn(null as never), new TypeError('Expected { signal }, got null'))
+  t.throws(() => signalIn({ signal: 1 } as never), /Expected signal to be an AbortSignal/)
 })

@@ -2,7 +2,6 @@ import t from 'tap'
 import {
   ContentionError,
   DisconnectedError,
-  type EngineError,
   OutcomeUnknownError,
   PartlyAppliedError,
   PendingRollbackError,
@@ -20,7 +19,7 @@ function contention(code: string): ContentionError {
 
 /** Runs work that fails with each of the errors in turn, then succeeds. */
 async function attempt(errors: readonly unknown[], parts: Partial<RetryParts> = {}) {
-  const seen = { runs: 0, retried: [] as EngineError[], pauses: [] as number[] }
+  const seen = { runs: 0, retried: [] as Error[], pauses: [] as number[] }
   const run = async () => {
     seen.runs += 1
     if (seen.runs <= errors.length) throw errors[seen.runs - 1]
@@ -56,6 +55,16 @@ t.test(
     }
   }
 )
+
+t.test('so is one whose statement was not what it was prepared as', async t => {
+  const ofServer = (code: string, routine: string) =>
+    Object.assign(new Error(code), { code, routine })
+  const stale = ofServer('0A000', 'RevalidateCachedQuery')
+  t.match(await attempt([stale]), { runs: 2, result: 'done', retried: [stale] })
+  const missing = ofServer('26000', 'FetchPreparedStatement')
+  t.match(await attempt([missing]), { runs: 2, result: 'done' })
+  t.match(await attempt([ofServer('0A000', 'transformTopLevelStmt')]), { runs: 1 })
+})
 
 t.test('no other failure is run again', async t => {
   const errors = [

@@ -92,6 +92,15 @@ const CHANGED = ['0A000', 'RevalidateCachedQuery']
 const MISSING = ['26000', 'FetchPreparedStatement']
 const TAKEN = ['42P05', 'StorePreparedStatement']
 
+/** Whether an error is about how a statement was prepared, and not about what it would have done. */
+export function isOfPreparation(error: unknown): error is Error {
+  return error instanceof Error && [CHANGED, MISSING, TAKEN].some(kind => isOf(kind, error))
+}
+
+function isOf([code, routine]: readonly string[], error: Error): boolean {
+  return Reflect.get(error, 'code') === code && Reflect.get(error, 'routine') === routine
+}
+
 /** What one session has prepared of its own accord. */
 export class PreparedStatements {
   readonly #names: StatementNames
@@ -148,11 +157,9 @@ export class PreparedStatements {
   /** Whether the error is about the statement's preparation: it was not executed, and may be sent as it is. */
   isStale(error: Error, name: string, wire: Wire): boolean {
     if (!this.#prepared.has(name)) return false
-    const is = ([code, routine]: string[]) =>
-      Reflect.get(error, 'code') === code && Reflect.get(error, 'routine') === routine
-    const isGone = is(MISSING) || is(TAKEN)
-    if (!isGone && !is(CHANGED)) return false
-    if (isGone) this.#names.notKept(error, is(TAKEN))
+    if (!isOfPreparation(error)) return false
+    const isGone = !isOf(CHANGED, error)
+    if (isGone) this.#names.notKept(error, isOf(TAKEN, error))
     // DISCARD ALL and DEALLOCATE ALL take all of them.
     for (const lost of isGone ? this.#prepared : [name]) {
       this.#toClose.add(lost)
