@@ -22,6 +22,8 @@ interface Session {
   readonly state: string | null
   /** For how long that has been its state. */
   readonly forMs: number
+  /** It waits for bytes of ours: between statements, or in the middle of one. */
+  readonly isReading: boolean
   readonly clientPort: number
 }
 
@@ -36,7 +38,7 @@ interface Server {
 const LIMIT_MS = 1000
 /** An answer may be under way; not for as long as this. */
 const UNDER_WAY_MS = 1000
-/** A request may be under way, for longer the larger it is: a server that waits for the rest of one looks idle. */
+/** A request may be under way, as long again for each so many bytes: a server that waits for the rest of one looks idle. */
 const UNDER_WAY_BYTES = 65_536
 
 /** `idle`, `idle in transaction` and `idle in transaction (aborted)`: it waits for a statement. */
@@ -45,7 +47,7 @@ const IDLE = /^idle/
 const SESSIONS = `
   select asked.pid, state, client_port,
     extract(epoch from pg_catalog.clock_timestamp() - state_change)::float8 * 1000,
-    pg_catalog.pg_backend_pid(), not pg_catalog.pg_is_in_recovery()
+    pg_catalog.pg_backend_pid(), not pg_catalog.pg_is_in_recovery(), wait_event = 'ClientRead'
   from pg_catalog.unnest($1::int[]) as asked(pid)
     left join pg_catalog.pg_stat_activity as sessions on sessions.pid = asked.pid`
 const IDENTITY = `select ${IDENTITY_COLUMNS}`
@@ -54,8 +56,8 @@ const IDENTITY = `select ${IDENTITY_COLUMNS}`
  * Looks from the side, on a connection of its own, at a server whose clients wait in silence.
  *
  * Nobody there: not one byte in answer to a new connection at the same address. Somebody there: then it is asked what
- * those sessions do. One that waits for a statement while we wait for its answer, or that does not exist, has lost its
- * way to us: a firewall forgot it, or its server was replaced. One that works is slow, and so is every one that the
+ * those sessions do. One that waits for a statement, or the rest of one, while we wait for its answer, or that does not
+ * exist, has lost its way to us: a firewall forgot it, or its server was replaced. One that works is slow, and so is every one that the
  * server, or the pooler in between, has nothing certain to say about: it is not to be killed on suspicion.
  */
 export class SideLook {
@@ -122,7 +124,7 @@ async function ask(
 }
 
 function isLost(
-  { client, bytesSent }: SilentClient<Client>,
+  { bytesSent, client, forMs }: SilentClient<Client>,
   session: Session | undefined,
   server: Server
 ): boolean {
@@ -132,7 +134,11 @@ function isLost(
   const isSame = client.server !== undefined && isSameServer(client.server, server.identity)
   if (session.state === null) return isSame
   if (!isSame && session.clientPort !== client.traffic.localPort) return false
-  return IDLE.test(session.state) && session.forMs > UNDER_WAY_MS && bytesSent <= UNDER_WAY_BYTES
+  // Its reader, or its writer, may be the application, which takes its time.
+  const isReading = session.isReading && !client.isUsed
+  if (!IDLE.test(session.state) && !isReading) return false
+  const blocks = Math.floor(bytesSent / UNDER_WAY_BYTES)
+  return session.forMs > UNDER_WAY_MS && forMs >= blocks * UNDER_WAY_MS
 }
 
 /** Of one cluster only one server takes writes at a time: where another one does now, the client's does no longer. */
@@ -149,11 +155,12 @@ function isSameServer(one: ServerIdentity, other: ServerIdentity | undefined): b
   return one.systemIdentifier === other?.systemIdentifier && one.startedAt === other.startedAt
 }
 
-function sessionOf([, state, clientPort, forMs]: unknown[]): Session {
+function sessionOf([, state, clientPort, forMs, , , isReading]: unknown[]): Session {
   return {
     state: typeof state === 'string' ? state : null,
     clientPort: Number(clientPort),
-    forMs: Number(forMs)
+    forMs: Number(forMs),
+    isReading: isReading === true
   }
 }
 

@@ -3,6 +3,7 @@ import type { Client } from '../src/client/client.js'
 import { clientConfig } from '../src/client/config.js'
 import { EvidencePart } from '../src/client/evidence.js'
 import { Exchange } from '../src/client/exchange.js'
+import type { Wire } from '../src/client/wire.js'
 import { systemClock } from '../src/clock.js'
 import { engineOptionsSchema } from '../src/options.js'
 import { SideLook } from '../src/side-look.js'
@@ -18,8 +19,8 @@ function sideLook(url: string, clock = systemClock) {
   return new SideLook({ config, parameters: {}, clock })
 }
 
-function silent(client: Client, bytesSent = 100) {
-  return { client, bytesSent }
+function silent(client: Client, bytesSent = 100, forMs = 3000) {
+  return { client, bytesSent, forMs }
 }
 
 /** Has the client know which server it is on, as a write does. */
@@ -60,7 +61,33 @@ t.test('a session that has waited for a statement for long has lost its way to u
   const large = silent(idle, 100_000_000)
   const { lost: spared } = await sideLook(postgres.url).look([large])
   t.same(spared, [], 'it may wait for the rest of a large request')
+  const forHours = silent(idle, 100_000_000, 10_000_000)
+  t.same(
+    (await sideLook(postgres.url).look([forHours])).lost,
+    [idle],
+    'not for as long as it likes'
+  )
 })
+
+t.test(
+  'so has one that waits for the rest of a statement, unless it is in other hands',
+  async t => {
+    const ours = await openClient(t, postgres.url)
+    const exposed = await openClient(t, postgres.url)
+    exposed.expose()
+    for (const { pid, raw } of [ours, exposed]) {
+      const wire = raw.connection as unknown as Wire
+      wire.parse({ text: 'select 1' })
+      await postgres.untilBackends({
+        pids: [pid],
+        where: `state = 'active' and wait_event = 'ClientRead'
+        and clock_timestamp() - state_change > interval '1.1 s'`
+      })
+    }
+    const { lost } = await sideLook(postgres.url).look([silent(ours), silent(exposed)])
+    t.same(lost, [ours], 'a cursor waits for whoever reads it')
+  }
+)
 
 t.test('one that has only just become idle is spared: its answer may be under way', async t => {
   const client = await openClient(t, postgres.url)

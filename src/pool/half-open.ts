@@ -26,6 +26,8 @@ export interface SilentClient<C> {
   readonly client: C
   /** No more than this was sent since it was heard from last; not all of it may have arrived. */
   readonly bytesSent: number
+  /** How long it has been silent at least, in milliseconds. */
+  readonly forMs: number
 }
 
 /** What a look from the side has found. What it cannot tell, it does not claim. */
@@ -171,7 +173,8 @@ export class HalfOpenWatch<C extends WatchedClient> {
     const finding = await this.#parts.look(
       silent.map(([client, silence]) => ({
         client,
-        bytesSent: client.traffic.bytesWritten - silence.bytesWritten
+        bytesSent: client.traffic.bytesWritten - silence.bytesWritten,
+        forMs: ((silence.steps - 1) * this.#parts.timeout) / STEPS
       }))
     )
     // What came while we looked, or while our own loop stood still, is read first.

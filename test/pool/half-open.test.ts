@@ -281,7 +281,7 @@ t.test(
   }
 )
 
-t.test('it is told how much may still be under way', async t => {
+t.test('it is told how much may still be under way, and for how long', async t => {
   const { answer, clients, looks, pass, send } = watch()
   const [client] = clients as [FakeClient]
   send(client, 5_000_000)
@@ -289,7 +289,7 @@ t.test('it is told how much may still be under way', async t => {
   await pass(60_000)
   send(client, 70)
   await pass(4000)
-  t.equal(looks[0]?.[0]?.bytesSent, 70)
+  t.match(looks[0], [{ bytesSent: 70, forMs: 3000 }])
 })
 
 t.test('a client in other hands is watched though nothing was sent through us', async t => {
