@@ -130,10 +130,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
     this.#session.assertNothingPending()
-    return this.#delivery.lending.lend(undefined, client => {
-      this.#account.written('untracked', client.isInTransaction)
-      return client.exposeAlone()
-    })
+    return this.#delivery.lending.lend(undefined, client => client.exposeAlone())
   }
 
   /** The client held now, to be looked at; none before the first statement, and between two clients. */

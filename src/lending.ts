@@ -56,7 +56,7 @@ export class Lending {
         this.#enter(transaction, caller)
         // Not awaited without need, or it would be overtaken.
         if (carried !== undefined) await this.#begin(client, carried, caller)
-        this.#lent(client, text, started)
+        this.#lent(client, text, started, transaction)
         caller.boundTo = client
         return work(client)
       }, use)
@@ -82,6 +82,7 @@ export class Lending {
           caller.boundTo = client
           client.role.noteText(text)
           account.written('untracked', client.isInTransaction)
+          if (transaction) transaction.isUnseen = true
         }
         this.#enter(transaction, caller)
         if (carried !== undefined) await this.#begin(client, carried, caller)
@@ -110,7 +111,12 @@ export class Lending {
     await client.run(begin, () => carried.answered(client.isInTransaction))
   }
 
-  #lent(client: Client, text: string | undefined, started: number): void {
+  #lent(
+    client: Client,
+    text: string | undefined,
+    started: number,
+    transaction: OpenTransaction | undefined
+  ): void {
     const kind = text === undefined ? undefined : statementKind(text)
     if (kind?.kind === 'read') return
     this.#replay.taint(client, undefined)
@@ -118,6 +124,7 @@ export class Lending {
     const { isInTransaction } = client
     // A COMMIT in it would not be seen.
     const isUndone = isInTransaction && kind?.control === undefined && kind?.several === false
+    if (transaction && !isUndone) transaction.isUnseen = true
     this.#account.written(isUndone ? 'change' : 'untracked', isInTransaction)
   }
 }

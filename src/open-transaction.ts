@@ -11,6 +11,8 @@ export class OpenTransaction {
   isBegun = false
   /** The server has refused BEGIN: nothing that was meant to be part of it may run by itself. */
   isRefused = false
+  /** Something was part of it of which nobody sees what it does: it may have been committed on the way. */
+  isUnseen = false
   #hasOnlyRead = true
   #isOver = false
   readonly #watches: (() => void)[] = []

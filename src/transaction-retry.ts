@@ -11,6 +11,8 @@ const LONGEST_PAUSE_MS = 50
 export interface RetryParts {
   readonly retries: number
   readonly budget: ReplayBudget
+  /** Whether more is left of the last run than its error says. */
+  mayHaveLeftSomething(): boolean
   onRetry(error: Error): void
   pause(ms: number): Promise<void>
   /** Uniform from 0 to 1. */
@@ -23,13 +25,14 @@ export interface RetryParts {
  */
 export async function withRetries<Result>(
   run: () => Promise<Result>,
-  { budget, onRetry, pause, random, retries }: RetryParts
+  { budget, mayHaveLeftSomething, onRetry, pause, random, retries }: RetryParts
 ): Promise<Result> {
   for (let retry = 0; ; retry += 1) {
     try {
       return await run()
     } catch (error) {
-      if (retry >= retries || !isRepeatable(error) || !budget.take()) throw error
+      if (retry >= retries || !isRepeatable(error) || mayHaveLeftSomething()) throw error
+      if (!budget.take()) throw error
       onRetry(error)
     }
     await pause(SHORTEST_PAUSE_MS + random() * (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS))

@@ -26,6 +26,8 @@ export class Transactions {
   readonly #isReadOnly: boolean
   /** The transaction of the whole request, where its route asked for one. */
   #route: Transaction | undefined
+  /** The last one may have been committed in part, though it failed. */
+  #mayHaveLeftSomething = false
 
   /** `isReadOnly`: every transaction is READ ONLY, since the route promises not to write. */
   constructor(
@@ -63,6 +65,7 @@ export class Transactions {
       retries,
       random: Math.random,
       budget: this.#host.budget,
+      mayHaveLeftSomething: () => this.#mayHaveLeftSomething,
       onRetry: error => this.#host.onReplay(undefined, error),
       pause: ms => this.#host.pause(ms)
     })
@@ -100,17 +103,20 @@ export class Transactions {
   ): Promise<Result> {
     this.#runner.assertUsable()
     signal?.throwIfAborted()
-    this.#begin(begin, isReadOnly, signal)
+    const transaction = this.#begin(begin, isReadOnly, signal)
     try {
       return await runTransaction(this.#runner, signal ? unlessAborted(fn, signal) : fn)
     } finally {
+      this.#mayHaveLeftSomething = transaction.isUnseen
       this.#end()
     }
   }
 
-  #begin(begin: string, isReadOnly: boolean, signal?: AbortSignal): void {
-    this.#delivery.transaction = new OpenTransaction(begin, isReadOnly, signal)
+  #begin(begin: string, isReadOnly: boolean, signal?: AbortSignal): OpenTransaction {
+    const transaction = new OpenTransaction(begin, isReadOnly, signal)
+    this.#delivery.transaction = transaction
     this.#session.hold()
+    return transaction
   }
 
   /** Whatever became of it, it is over, and with it what was pending. */

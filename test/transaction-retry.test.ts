@@ -28,6 +28,7 @@ async function attempt(errors: readonly unknown[], parts: Partial<RetryParts> = 
   const settled = await withRetries(run, {
     retries: 2,
     budget: new ReplayBudget(5),
+    mayHaveLeftSomething: () => false,
     onRetry: error => seen.retried.push(error),
     pause: async ms => void seen.pauses.push(ms),
     random: () => 0.5,
@@ -64,6 +65,13 @@ t.test('so is one whose statement was not what it was prepared as', async t => {
   const missing = ofServer('26000', 'FetchPreparedStatement')
   t.match(await attempt([missing]), { runs: 2, result: 'done' })
   t.match(await attempt([ofServer('0A000', 'transformTopLevelStmt')]), { runs: 1 })
+})
+
+t.test('nothing is run again of which something may be left', async t => {
+  const budget = new ReplayBudget(5)
+  const parts = { budget, mayHaveLeftSomething: () => true }
+  t.match(await attempt([contention('40001')], parts), { runs: 1, retried: [] })
+  t.equal(budget.replays, 0)
 })
 
 t.test('no other failure is run again', async t => {
@@ -141,6 +149,7 @@ t.test('it is run again after its pause, not before', async t => {
     {
       retries: 1,
       budget: new ReplayBudget(1),
+      mayHaveLeftSomething: () => false,
       onRetry: () => events.push('told'),
       pause: async () => {
         await null

@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { Connection } from '../src/connection.js'
+import type { Transaction } from '../src/transaction.js'
 import { openEngine, requestOf } from './fixtures/open-engine.js'
 import { startPostgres } from './fixtures/postgres.js'
 
@@ -84,6 +86,36 @@ t.test('a serialization failure is run again, as often as asked, and only then',
     )
     await t.rejects(run, { code: 'FST_DB_CONTENTION', statusCode: 503 })
     t.equal(runs, expected)
+  }
+})
+
+t.test('what may have committed on the way is not run again', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const fail = "do $$ begin raise sqlstate '40001'; end $$"
+  const ways: ((transaction: Transaction, connection: Connection) => Promise<unknown>)[] = [
+    transaction => transaction.query(`insert into entries values (1); commit; ${fail}`),
+    async (transaction, connection) => {
+      await transaction.query('insert into entries values (1)')
+      const client = await connection.client()
+      await client.query('commit')
+      await transaction.query(fail)
+    }
+  ]
+  for (const way of ways) {
+    const connection = await engine.connect()
+    let runs = 0
+    const run = connection.transaction(
+      transaction => {
+        runs += 1
+        return way(transaction, connection)
+      },
+      { retries: 2 }
+    )
+    await t.rejects(run)
+    t.equal(runs, 1)
+    t.same(await ids(), [1], 'a part is there')
+    await postgres.admin('truncate entries')
+    connection.release()
   }
 })
 
