@@ -1,7 +1,7 @@
 import { throwIfAborted } from './abort-listener.js'
 import type { Account } from './account.js'
 import type { Client } from './client/client.js'
-import { PendingRollbackError } from './errors.js'
+import { EngineError, PendingRollbackError } from './errors.js'
 import { type Holder, Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
 import { afterLoopTime } from './loop-time.js'
@@ -28,8 +28,8 @@ export class Session implements Endable, Holder, Losable {
   readonly failures: SessionFailures
   #isInvalidated = false
 
-  /** A transaction was lost with its client, and nobody has rolled it back yet. */
-  isPendingRollback = false
+  #isPendingRollback = false
+  #untold: EngineError | undefined
 
   constructor(host: SessionHost, ledger: Ledger, account: Account, deadline?: Deadline) {
     this.stop = new StopSign(host, deadline)
@@ -42,6 +42,16 @@ export class Session implements Endable, Holder, Losable {
 
   get isEnded(): boolean {
     return this.ending.isEnded
+  }
+
+  /** A transaction was lost with its client, and nobody has rolled it back yet. */
+  get isPendingRollback(): boolean {
+    return this.#isPendingRollback
+  }
+
+  set isPendingRollback(isPending: boolean) {
+    this.#isPendingRollback = isPending
+    if (!isPending) this.#untold = undefined
   }
 
   get isInvalidated(): boolean {
@@ -116,6 +126,19 @@ export class Session implements Endable, Holder, Losable {
   /** @throws {PendingRollbackError} what was lost must be rolled back before anything else runs */
   assertNothingPending(): void {
     if (this.isPendingRollback) throw new PendingRollbackError({ outcome: 'rolled_back' })
+  }
+
+  /** As {@link assertNothingPending}, before anything is begun; a loss that nobody has been told of is told, once. */
+  assertNothingLost(): void {
+    const untold = this.#untold
+    this.#untold = undefined
+    if (untold !== undefined) throw untold
+    this.assertNothingPending()
+  }
+
+  /** A transaction was lost in the middle of something else, which is told instead. */
+  keepUntold(error: unknown): void {
+    if (this.isPendingRollback && error instanceof EngineError) this.#untold = error
   }
 
   /** From here on the client is not given back, though nothing runs on it: a transaction is open. */

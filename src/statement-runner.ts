@@ -75,7 +75,7 @@ export class StatementRunner implements TransactionHost {
     this.assertUsable()
     const delivery = this.#delivery
     const session = this.#session
-    session.assertNothingPending()
+    session.assertNothingLost()
     const kind = statementKind(textOf(submittable) ?? '')
     if (delivery.transaction && (kind.control !== undefined || kind.several))
       throw controlInTransaction()
@@ -96,7 +96,7 @@ export class StatementRunner implements TransactionHost {
   async #runBatch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
     this.assertUsable()
     if (configs.length === 0) return []
-    this.#session.assertNothingPending()
+    this.#session.assertNothingLost()
     const isReadOnly = this.#promisesReadOnly()
     const job = new BatchJob(configs, isReadOnly, this.#delivery.transaction?.signal)
     for (const kind of job.kinds) this.#assertAllowed(kind, isReadOnly)
@@ -107,7 +107,7 @@ export class StatementRunner implements TransactionHost {
     const delivery = this.#delivery
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
     if (isOver && delivery.transaction?.isQuiet === false) await delivery.transaction.whenQuiet()
-    this.#session.assertNothingPending()
+    this.#session.assertNothingLost()
     if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
     if (isOver && delivery.transaction?.isBegun === false) return { command: text }
     if (text === 'COMMIT' && delivery.commitLater()) return { command: text }
@@ -124,6 +124,7 @@ export class StatementRunner implements TransactionHost {
 
   giveUp(error: unknown): void {
     this.#session.giveUp(error)
+    this.#session.keepUntold(error)
   }
 
   assertUsable(): void {
@@ -184,7 +185,7 @@ export class StatementRunner implements TransactionHost {
   /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
   #rollbackLost(kind: StatementKind): QueryResult {
     // Nothing can be chained to a transaction that is gone.
-    if (kind.control !== 'rollback' || kind.chain) this.#session.assertNothingPending()
+    if (kind.control !== 'rollback' || kind.chain) this.#session.assertNothingLost()
     this.#session.isPendingRollback = false
     return emptyResult('ROLLBACK')
   }

@@ -156,7 +156,7 @@ t.test(
 )
 
 t.test(
-  'R41 T03 T07: lost with its client, a savepoint is rolled back in silence, and none can follow',
+  'R41 T03 T07: lost with its client, a savepoint is rolled back in silence; what follows is told of the loss, and runs not',
   async t => {
     const { engine } = openEngine(t, postgres.url)
     const db = requestOf(engine)
@@ -169,7 +169,8 @@ t.test(
       await t.rejects(failing, no, 'that its ROLLBACK failed masks nothing')
       await t.rejects(
         tx.transaction(async () => t.fail('no savepoint')),
-        pending
+        { code: 'FST_DB_DISCONNECTED', outcome: 'rolled_back' },
+        'nobody has been told yet'
       )
       await t.rejects(insert(tx, 2), pending)
     })
@@ -179,6 +180,25 @@ t.test(
     db.end()
   }
 )
+
+t.test('a loss that only the ROLLBACK of a savepoint has met is one to retry after', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  let runs = 0
+  await engine.transaction(
+    async tx => {
+      runs += 1
+      await insert(tx, 1)
+      const failing = tx.transaction(async inner => {
+        if (runs === 1) await postgres.terminateBackends({ pids: [await servedBy(inner)] })
+        throw no
+      })
+      await t.rejects(failing, no)
+    },
+    { retries: 1 }
+  )
+  t.equal(runs, 2, 'COMMIT was told of it')
+  t.same(await notes(), [1])
+})
 
 t.test('T32 T33: rolled back as a whole, its savepoints need no statement', async t => {
   const proxy = await startProxy(t, postgres)
