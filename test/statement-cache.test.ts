@@ -104,3 +104,14 @@ t.test('a name that is taken on the session, as behind a pooler, is given up at 
   t.match(log, [{ level: 'info', fields: { err: { code: '42P05' } } }])
   other.end()
 })
+
+t.test('a column that takes more than it did refuses a value once, not for good', async t => {
+  const { db } = await openPrepared(t)
+  const large = 5_000_000_000
+  await postgres.admin('alter table notes alter column id type bigint')
+  await t.rejects(db.query(text, [large]), { code: '22003' })
+  t.same((await db.query(text, [large])).rows, [], 'prepared anew')
+  for (const word of ['a', 'b'])
+    await t.rejects(db.query(text, [word]), { code: '22P02' }, 'what is wrong stays wrong')
+  t.same((await db.query(text, [large])).rows, [])
+})

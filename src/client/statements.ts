@@ -97,6 +97,17 @@ export function isOfPreparation(error: unknown): error is Error {
   return error instanceof Error && [CHANGED, MISSING, TAKEN].some(kind => isOf(kind, error))
 }
 
+/** invalid_text_representation and _binary_, numeric_value_out_of_range, invalid_datetime_format, datetime_field_overflow. */
+const MISFITS: ReadonlySet<unknown> = new Set(['22P02', '22P03', '22003', '22007', '22008'])
+
+/**
+ * The value may be right, and its parameter of a type that the column does not have any more: a statement keeps those it
+ * was prepared with (https://www.postgresql.org/docs/current/sql-prepare.html).
+ */
+function isOfValue(error: Error): boolean {
+  return MISFITS.has(Reflect.get(error, 'code'))
+}
+
 function isOf([code, routine]: readonly string[], error: Error): boolean {
   return Reflect.get(error, 'code') === code && Reflect.get(error, 'routine') === routine
 }
@@ -157,18 +168,23 @@ export class PreparedStatements {
   /** Whether the error is about the statement's preparation: it was not executed, and may be sent as it is. */
   isStale(error: Error, name: string, wire: Wire): boolean {
     if (!this.#prepared.has(name)) return false
+    if (isOfValue(error)) this.#prepareAnew(name, wire)
     if (!isOfPreparation(error)) return false
     const isGone = !isOf(CHANGED, error)
     if (isGone) this.#names.notKept(error, isOf(TAKEN, error))
     // DISCARD ALL and DEALLOCATE ALL take all of them.
     for (const lost of isGone ? this.#prepared : [name]) {
-      this.#toClose.add(lost)
       this.#lost.add(lost)
-      this.#shapes.delete(lost)
-      delete wire.parsedStatements[lost]
-      delete wire.submittedNamedStatements[lost]
+      this.#prepareAnew(lost, wire)
     }
     return true
+  }
+
+  #prepareAnew(name: string, wire: Wire): void {
+    this.#toClose.add(name)
+    this.#shapes.delete(name)
+    delete wire.parsedStatements[name]
+    delete wire.submittedNamedStatements[name]
   }
 
   #forget(name: string): void {

@@ -102,6 +102,20 @@ t.test(
 )
 
 t.test(
+  'after an error about a value a statement is prepared anew, in case its types are old',
+  async t => {
+    const statements = new PreparedStatements(new StatementNames(9, never))
+    const { closed, wire } = openWire()
+    const [a, b] = [prepare(statements, wire, 'a'), prepare(statements, wire, 'b')]
+    t.equal(statements.isStale(failure('22P02', 'pg_strtoint32_safe'), a, wire), false)
+    t.equal(statements.isLost(a), false, 'what was sent with it is executed')
+    t.same(Object.keys(wire.parsedStatements), [b])
+    statements.close(wire)
+    t.same(closed, [a])
+  }
+)
+
+t.test(
   'sessions that do not keep their statements get none any more, and somebody hears of it once',
   async t => {
     const missing = failure('26000', 'FetchPreparedStatement')
