@@ -1,8 +1,9 @@
 import type { FastifyReply } from 'fastify'
 
 /**
- * A reply while it is decided on, and Fastify does not count it as sent yet. It is the request's: what is sent, thrown or
- * set until it has left comes too late, as it does behind any other reply (https://fastify.dev/docs/latest/Reference/Reply/).
+ * A reply while it is decided on. It has been sent, and Fastify is told so: what is sent or thrown from then on comes too
+ * late, and neither hooks nor the handler go on behind a reply
+ * (https://fastify.dev/docs/latest/Reference/Hooks/#respond-to-a-request-from-a-hook).
  */
 export class PendingReply {
   readonly #reply: FastifyReply
@@ -16,11 +17,18 @@ export class PendingReply {
     // Fastify adds cookies to the list that is there.
     const cookies = this.#headers['set-cookie']
     if (Array.isArray(cookies)) this.#headers['set-cookie'] = [...cookies]
+    // Its own says whether the bytes have left.
+    Object.defineProperty(reply, 'sent', { value: true, configurable: true })
   }
 
-  /** Has it leave as it was sent. */
+  /** Has it leave as it was sent, whatever has been set on it since. */
   restore(): void {
     setHead(this.#reply, this.#statusCode, this.#headers)
+  }
+
+  /** It is decided on, and about to leave. */
+  release(): void {
+    Reflect.deleteProperty(this.#reply, 'sent')
   }
 }
 

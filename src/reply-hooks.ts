@@ -79,82 +79,99 @@ function confirmRepeat(request: FastifyRequest, reply: FastifyReply): void {
   reply.removeHeader('retry-after')
 }
 
-/**
- * The last hook before the bytes leave: the transaction is decided, and the client given back. Where that takes time it
- * returns a promise, and Fastify catches what goes wrong behind it.
- */
+/** The last hook before the bytes leave: the transaction is decided, and the client given back. */
 export function onSend(
   request: FastifyRequest,
   reply: FastifyReply,
   payload: unknown,
-  done: (error: Error | null, payload?: unknown) => void
-): Promise<unknown> | undefined {
+  done: Done
+): void {
   const { [kPending]: pending, [kScope]: scope, [kThrown]: thrown } = stateOf(request)
   if (pending !== null) {
-    dropLate(request, payload)
-    return undefined
+    // Sent before the other one, and overtaken by it in somebody's hook.
+    if (isNodeStream(payload)) payload.destroy()
+    return
   }
   const isPlain = thrown === null && reply.statusCode < 400 && typeof payload === 'string'
-  if (!isPlain || scope?.hasTransaction) return decideAlone(request, reply, payload)
-  // Nothing to be waited for: the most frequent reply by far is not to pay for promises.
-  if (scope !== null) {
-    scope.answering()
-    scope.end()
+  if (isPlain && !scope?.hasTransaction) {
+    scope?.answering()
+    scope?.end()
+    done(null, payload)
+    return
   }
-  done(null, payload)
-  return undefined
+  const decided = decide(request, reply, payload)
+  // At once where there is nothing to wait for, or Fastify would go on as if nothing had been sent yet.
+  if (decided instanceof Promise) void sendWhenDecided(request, reply, decided, done)
+  else done(null, decided)
 }
 
-/** As Fastify does, where it knows that there is a reply already. */
-function dropLate(request: FastifyRequest, payload: unknown): void {
-  if (isNodeStream(payload)) payload.destroy()
-  // Of what was thrown the error handler has heard, and nothing at all is what an async handler returns that has sent.
-  if (payload === undefined || stateOf(request)[kThrown] !== null) return
-  request.log.warn('Reply was already sent, did you forget to "return reply"?')
-}
+type Done = (error: Error | null, payload?: unknown) => void
 
-async function decideAlone(
+/** Ends as Fastify's own hooks do that take their time: what throws behind it is the reply's error. */
+async function sendWhenDecided(
   request: FastifyRequest,
   reply: FastifyReply,
-  payload: unknown
-): Promise<unknown> {
+  deciding: Promise<unknown>,
+  done: Done
+): Promise<void> {
   const state = stateOf(request)
-  try {
-    const decided = await decide(request, reply, payload)
-    if (!reply.raw.headersSent) return decided
-    // Somebody has answered past Fastify.
-    return new Promise(() => {})
-  } finally {
-    state[kPending] = null
-  }
-}
-
-async function decide(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  payload: unknown
-): Promise<unknown> {
-  const state = stateOf(request)
-  if (state[kThrown] !== null && typeof payload === 'string') {
-    payload = toldAsOurs(payload, state[kThrown], reply)
-  }
   const pending = new PendingReply(reply)
   state[kPending] = pending
-  if (state[kScope] === null && !mayStillUse(request, payload)) return payload
+  const send = (...decided: Parameters<Done>) => {
+    pending.release()
+    state[kPending] = null
+    // Somebody may have answered past Fastify.
+    if (!reply.raw.writableEnded) done(...decided)
+  }
+  try {
+    send(null, await deciding)
+  } catch (error) {
+    try {
+      send(error as Error)
+    } catch (failure) {
+      reply.raw.destroy(failure as Error)
+    }
+  }
+}
+
+/** What is to be sent: a promise where COMMIT or ROLLBACK comes first. */
+function decide(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
+  const { [kScope]: known, [kThrown]: thrown } = stateOf(request)
+  const isTold = thrown !== null && typeof payload === 'string'
+  const told = isTold ? toldAsOurs(payload, thrown, reply) : payload
+  if (known === null && !mayStillUse(request, told)) return told
   const scope = scopeOf(request)
   scope.answering()
-  const status = payload instanceof Response ? payload.status : reply.statusCode
-  const isSuccess = status < 400 && state[kThrown] === null
-  if (!isSuccess) {
-    await scope.rollback()
-    pending.restore()
-  }
+  const status = told instanceof Response ? told.status : reply.statusCode
+  const isSuccess = status < 400 && thrown === null
+  if (isSuccess || !scope.isOpen) return release(request, reply, told, scope, status, isSuccess)
+  return scope.rollback().then(() => {
+    stateOf(request)[kPending]?.restore()
+    return release(request, reply, told, scope, status, false)
+  })
+}
+
+/** Has the reply leave, when what it says has been committed, and gives back what its request holds. */
+function release(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  scope: RequestScope,
+  status: number,
+  isSuccess: boolean
+): unknown {
   confirmRepeat(request, reply)
   const isHeld = isSuccess && scope.hasTransaction
   const commit = () => commitOrTakeBack(scope, request, reply)
+  const commitAndEnd = async () => {
+    await commit()
+    stateOf(request)[kPending]?.restore()
+    scope.end()
+    return payload
+  }
   if (hasNoBody(status)) {
     // Fastify would end the reply at once, and read the stream afterwards.
-    if (isHeld && isNodeStream(payload)) await finished(payload.resume())
+    if (isHeld && isNodeStream(payload)) return finished(payload.resume()).then(commitAndEnd)
   } else if (isNodeStream(payload)) {
     const stream = isHeld ? heldBack(payload, commit) : payload
     // A slow reader must not hold a connection; the stream itself may still read from it.
@@ -166,10 +183,7 @@ async function decide(
   } else if (payload instanceof Response && payload.body !== null) {
     return isHeld ? new Response(heldBackWeb(payload.body, commit), payload) : payload
   }
-  if (isHeld) {
-    await commit()
-    pending.restore()
-  }
+  if (isHeld && scope.isOpen) return commitAndEnd()
   scope.end()
   return payload
 }
@@ -191,20 +205,23 @@ function isStream(payload: unknown): boolean {
 }
 
 /** As RFC 9457 says, in place of whatever body the error would have got. */
-export async function onSendProblem(
+export function onSendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
-  payload: unknown
-): Promise<unknown> {
+  payload: unknown,
+  done: Done
+): void {
   const failure = stateOf(request)[kFailure]
   // What the error handler made of it is its own affair; but an error of ours is told as one.
-  if (failure === null || reply.statusCode !== failure.statusCode || isStream(payload))
-    return payload
+  if (failure === null || reply.statusCode !== failure.statusCode || isStream(payload)) {
+    done(null, payload)
+    return
+  }
   confirmRepeat(request, reply)
   const body = JSON.stringify(toProblem(failure))
   reply.header('content-type', 'application/problem+json; charset=utf-8')
   reply.header('content-length', Buffer.byteLength(body))
-  return body
+  done(null, body)
 }
 
 /** What was promised with the reply (its status, a Location, an ETag, a cookie) is taken back with it. */

@@ -53,6 +53,11 @@ export class RequestScope {
     return routeTransaction(this.#config) !== undefined
   }
 
+  /** Whether there may be statements that do. */
+  get isOpen(): boolean {
+    return this.hasTransaction && this.#connections.size > 0
+  }
+
   /**
    * Ends the scope with the response: `close` is the only event that always comes, for a client that leaves, a
    * hijacked reply or a time-out as for an ordinary answer.

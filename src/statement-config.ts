@@ -40,6 +40,6 @@ export function toConfigs(statements: readonly (string | QueryConfig)[]): QueryC
  * @throws {TypeError} there is one
  */
 export function assertNoCallback(values: unknown, callback: unknown): void {
-  if (callback === undefined && typeof values !== 'function') return
+  if (!callback && typeof values !== 'function') return
   throw new TypeError('Expected no callback: query() returns a promise')
 }

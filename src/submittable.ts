@@ -5,7 +5,8 @@ import type { Delivery } from './delivery.js'
 import type { Session } from './session.js'
 
 export function isSubmittable(query: unknown): query is Submittable {
-  return typeof query === 'object' && query !== null && 'submit' in query
+  if (typeof query !== 'object' || query === null) return false
+  return 'submit' in query && typeof query.submit === 'function'
 }
 
 /**

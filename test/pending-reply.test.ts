@@ -1,4 +1,5 @@
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { Readable } from 'node:stream'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import t from 'tap'
 import { PendingReply } from '../src/pending-reply.js'
 import { buildApp } from './fixtures/app.js'
@@ -26,11 +27,14 @@ t.test('what is set on a reply while it is decided on does not become part of it
   app.get('/', async (_request, reply) => {
     reply.code(201).header('etag', '1').header('set-cookie', ['a=1', 'b=2'])
     const pending = new PendingReply(reply)
+    t.equal(reply.sent, true)
     pending.restore()
     seen.push([reply.statusCode, structuredClone(reply.getHeaders())])
     reply.code(500).header('x-late', '1').removeHeader('etag').header('set-cookie', 'c=3')
     pending.restore()
     seen.push([reply.statusCode, structuredClone(reply.getHeaders())])
+    pending.release()
+    t.equal(reply.sent, false)
     return reply.send('sent')
   })
   const { headers, statusCode } = await app.inject('/')
@@ -110,6 +114,86 @@ t.test(
     t.same({ statusCode, pets }, { statusCode: 503, pets: [] })
   }
 )
+
+t.test('no handler runs behind a hook that has replied, whatever that has to wait for', async t => {
+  const refusals: Record<string, (reply: FastifyReply) => unknown> = {
+    error: reply => void reply.code(401).send({ ok: false }),
+    thrown: reply => void reply.send(new Error('no')),
+    redirect: reply => void reply.redirect('/login'),
+    empty: reply => void reply.code(204).send()
+  }
+  for (const config of [{}, ROUTE]) {
+    for (const text of ['', 'select 1', 'insert into pets values (7)']) {
+      const app = await buildApp(t, { url: postgres.url, problemJson: true }, app => {
+        for (const [url, refuse] of Object.entries(refusals)) {
+          const preHandler = async (request: FastifyRequest, reply: FastifyReply) => {
+            if (text !== '') await request.db.query(text)
+            refuse(reply)
+          }
+          app.post(`/${url}`, { ...config, preHandler }, async (request, reply) => {
+            reply.header('x-late', '1')
+            return (await request.db.query('insert into pets values (1)')).rows
+          })
+        }
+      })
+      for (const url of Object.keys(refusals)) {
+        const { late, pets } = await answer(app, `/${url}`)
+        t.equal(late, undefined, `${url} after '${text}'`)
+        t.notOk(pets.includes(1), `${url} after '${text}'`)
+        await postgres.admin('truncate pets')
+      }
+      t.equal(app.db.status().checkedOut, 0)
+    }
+  }
+})
+
+t.test('where nothing has to be waited for, all is as without us', async t => {
+  const PNG = Buffer.from('PNG')
+  const routes = (app: FastifyInstance) => {
+    const handlers: Record<string, (reply: FastifyReply) => unknown> = {
+      buffer: reply => {
+        reply.type('image/png').send(PNG)
+        throw new Error('late')
+      },
+      empty: reply => void reply.code(204).send().code(500),
+      missing: reply => {
+        reply.code(404).send({ first: true })
+        reply.code(201).header('x-late', '1')
+        return { late: true }
+      },
+      stream: reply => {
+        reply.raw.writeHead(200, { 'x-raw': '1' })
+        return reply.send(Readable.from(['a', 'b']))
+      }
+    }
+    for (const [url, handler] of Object.entries(handlers))
+      app.post(`/${url}`, async (_request, reply) => handler(reply))
+  }
+  const plain = Fastify()
+  routes(plain)
+  const app = await buildApp(t, { url: postgres.url }, routes)
+  for (const url of ['/buffer', '/empty', '/missing', '/stream']) {
+    const [expected, got] = await Promise.all([
+      plain.inject({ method: 'POST', url }),
+      app.inject({ method: 'POST', url })
+    ])
+    t.equal(got.statusCode, expected.statusCode, url)
+    t.equal(got.body, expected.body, url)
+    t.equal(got.headers['content-type'], expected.headers['content-type'], url)
+    t.equal(got.headers['x-late'], undefined, url)
+  }
+})
+
+t.test('an answer past Fastify, while it is decided, is the answer', async t => {
+  const app = await buildApp(t, { url: postgres.url }, app => {
+    app.post('/', ROUTE, async (request, reply) => {
+      await request.db.query('insert into pets values (1)')
+      reply.send('first')
+      reply.raw.end('raw')
+    })
+  })
+  t.match(await answer(app), { statusCode: 200, body: 'raw', pets: [1] })
+})
 
 t.test('Fastify answers 500 to what cannot be sent, whoever has decided on it', async t => {
   for (const config of [{}, ROUTE]) {

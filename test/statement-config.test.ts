@@ -35,6 +35,7 @@ t.test('a callback would never be called', async t => {
   const callback = () => {}
   t.doesNotThrow(() => assertNoCallback(undefined, undefined))
   t.doesNotThrow(() => assertNoCallback([1], undefined))
+  t.doesNotThrow(() => assertNoCallback([1], null))
   t.throws(() => assertNoCallback(callback, undefined), TypeError)
   t.throws(() => assertNoCallback([1], callback), TypeError)
 })
