@@ -21,6 +21,7 @@ const FLOORS: Record<string, number> = {
   'held-back.ts': 4,
   'reply-body.ts': 4,
   'pending-reply.ts': 4,
+  'reply-decision.ts': 4,
   'request-scope.ts': 4,
   'request-state.ts': 4,
   // 3: what people hold, and the rules about it
@@ -109,6 +110,7 @@ const FASTIFY_FILES = [
   'http.ts',
   'reply-hooks.ts',
   'pending-reply.ts',
+  'reply-decision.ts',
   'request-state.ts'
 ]
 
