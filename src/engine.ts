@@ -29,6 +29,7 @@ import { Roles } from './roles.js'
 import { SharedReads } from './shared-reads.js'
 import { assertNoCallback, toConfig } from './statement-config.js'
 import type { Deadline } from './stop-sign.js'
+import { isSubmittable } from './submittable.js'
 import { findMeter, Telemetry } from './telemetry.js'
 import { signalIn } from './time-limit.js'
 import type { Transaction } from './transaction.js'
@@ -123,6 +124,11 @@ export class Engine implements Queryable {
    */
   query = (async (query: string | StatementConfig, values?: unknown[], callback?: unknown) => {
     assertNoCallback(values, callback)
+    if (isSubmittable(query)) {
+      throw new TypeError(
+        'Expected a text or a config: a cursor, a stream or a COPY needs a connection that stays, app.db.connect()'
+      )
+    }
     const config = toConfig(query)
     if (SharedReads.mayShare(config)) return this.#sharedReads.run(config, values)
     const connection = this.connection(new Ledger(), false)
@@ -152,7 +158,7 @@ export class Engine implements Queryable {
    * @throws {PoolTimeoutError | OverloadedError | UnavailableError | MisconfiguredError} there is none
    * @throws the signal's reason
    */
-  async connect(options: { signal?: AbortSignal } = {}): Promise<Connection> {
+  async connect(options: { signal?: AbortSignal | undefined } = {}): Promise<Connection> {
     return this.connection(new Ledger(), false).open(signalIn(options))
   }
 
@@ -172,7 +178,7 @@ export class Engine implements Queryable {
    * @throws {UnavailableError | MisconfiguredError} it does not
    * @throws the signal's reason
    */
-  async ping(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async ping(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const signal = signalIn(options)
     signal?.throwIfAborted()
     if (this.#isClosed) throw new EngineClosedError()

@@ -105,7 +105,7 @@ function jsonFault(error: unknown): string {
   const message = error instanceof Error ? error.message : ''
   const position = /position (\d+)/.exec(message)
   if (position) return `at position ${position[1]}`
-  return /end of JSON/.test(message) ? 'it ends too early' : 'it does not begin like it'
+  return /end of JSON/.test(message) ? 'it ends too early' : 'a word or a sign that JSON has not'
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,6 @@
 /**
- * What is known about the effects of the work that failed.
+ * What is known about the effects of the work that failed; while a transaction is open, what would be left if it were
+ * lost.
  *
  * - `none`: nothing was sent that could have had an effect
  * - `rolled_back`: effects were sent, and the server has undone them

@@ -6,21 +6,24 @@ import type { EngineOptionsInput } from './options.js'
 /** What `app.register(dbPlugin, options)` takes. Explicit options win over the environment, key by key. */
 export interface DbPluginOptions {
   /** Default: `DATABASE_URL`. */
-  url?: string
+  url?: string | undefined
   /** Default: `ENGINE_OPTIONS` (a JSON object) and `ENGINE_OPTIONS__<KEY>`. */
-  engineOptions?: EngineOptionsInput
+  engineOptions?: EngineOptionsInput | undefined
   /** A further database: `app.db.<name>` and `req.db.<name>`, from `<NAME>_DATABASE_URL`. Default: the one without a name. */
-  name?: string
+  name?: string | undefined
   /** Where the variables are read from. Default: `process.env`. */
-  env?: Environment
+  env?: Environment | undefined
   /** Overrides, both ways, what counts as a lost connection. */
-  isDisconnect?: IsDisconnect
-  /** Answer database failures with RFC 9457 problems, whatever the error handler sends. Default: false. */
-  problemJson?: boolean
+  isDisconnect?: IsDisconnect | undefined
+  /**
+   * Answer database failures with RFC 9457 problems, whatever body the error handler sends; not where it sends another
+   * status. Default: false.
+   */
+  problemJson?: boolean | undefined
   /** Boot only when the database answers; else the app boots while it is away, and requests wait for it. Default: false. */
-  requireDatabase?: boolean
+  requireDatabase?: boolean | undefined
   /** What becomes of a request's statements when its HTTP client has left. Default: `cancel-reads`. */
-  onAbort?: OnAbort
+  onAbort?: OnAbort | undefined
 }
 
 const KNOWN = new Set([

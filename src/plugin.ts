@@ -107,7 +107,8 @@ function endKeepAlive(app: FastifyInstance): void {
 /** Last of the route's `onSend` hooks, so that those of other plugins still find their connection. */
 function onRoute(route: RouteOptions): void {
   const faults = routeConfigFaults(route.config?.db)
-  if (faults.length > 0) throw invalidOptions(`the route ${route.url}`, faults)
+  if (faults.length > 0)
+    throw invalidOptions(`the route ${[route.method].flat()} ${route.url}`, faults)
   route.onSend = [route.onSend ?? [], onSend].flat()
 }
 

@@ -7,27 +7,32 @@ import type {
   Submittable
 } from 'pg'
 
-/** `pg`'s, and what this package adds to it. */
-export interface StatementConfig extends QueryConfig {
+/** What this package adds to `pg`'s configs. */
+export interface StatementOptions {
   /**
    * Have the server refuse any write: outside of a transaction it runs in a READ ONLY one of its own, still in one
    * round trip. Default: what the route's `config.db.readOnly` says.
    */
-  readonly readOnly?: boolean
+  readonly readOnly?: boolean | undefined
   /**
    * Cancels the statement on the server, or calls off its wait for a client; it rejects with the signal's reason. A
    * COMMIT is not cancelled.
    */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Seconds after which it is cancelled, waiting included; it rejects with {@link DeadlineError}. Default: none. */
-  readonly timeout?: number
+  readonly timeout?: number | undefined
 }
+
+export interface StatementConfig extends QueryConfig, StatementOptions {}
+
+/** Each row as an array: `rowMode`. */
+export interface ArrayStatementConfig extends QueryArrayConfig, StatementOptions {}
 
 /** What runs statements: an engine, a connection, a transaction. The overloads are `pg`'s. */
 export interface Queryable {
   /** Runs one statement. Resolves, or rejects, when the server is ready for the next one. */
   query<Row extends unknown[] = unknown[]>(
-    config: QueryArrayConfig,
+    config: ArrayStatementConfig,
     values?: unknown[]
   ): Promise<QueryArrayResult<Row>>
   query<Row extends QueryResultRow = QueryResultRow>(
@@ -39,7 +44,7 @@ export interface Queryable {
 /** A queryable that holds one session, on which a cursor or a COPY can stay open. */
 export interface SessionQueryable extends Queryable {
   query<Row extends unknown[] = unknown[]>(
-    config: QueryArrayConfig,
+    config: ArrayStatementConfig,
     values?: unknown[]
   ): Promise<QueryArrayResult<Row>>
   query<Row extends QueryResultRow = QueryResultRow>(
@@ -58,17 +63,18 @@ export interface TransactionOptions {
     | 'READ COMMITTED'
     | 'REPEATABLE READ'
     | 'SERIALIZABLE'
-  readonly readOnly?: boolean
+    | undefined
+  readonly readOnly?: boolean | undefined
   /** Only of effect with SERIALIZABLE and `readOnly`. */
-  readonly deferrable?: boolean
+  readonly deferrable?: boolean | undefined
   /**
    * How often `fn` may be run again, after a serialization failure, a deadlock, or a disconnect that left nothing.
    * What `fn` does besides its statements is then done again too. Outermost transactions only. Default: 0.
    */
-  readonly retries?: number
+  readonly retries?: number | undefined
   /**
    * Cancels the statement that runs, and refuses later ones; the transaction is rolled back and rejects with the
    * signal's reason. Once COMMIT is sent, it is too late.
    */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }

@@ -1,4 +1,5 @@
 import { beginText } from './begin-text.js'
+import { describeValue, isPlainObject } from './env.js'
 import { GRACE_MS } from './patience.js'
 import type { TransactionOptions } from './queryable.js'
 import { isSeconds, SECONDS_EXPECTED } from './time-limit.js'
@@ -9,20 +10,20 @@ export interface RouteDatabaseConfig {
    * Repeating a request to this route is harmless by its own design (an idempotency key, an upsert), so that
    * `Retry-After` may be sent even when nobody knows whether it took effect. Default: false.
    */
-  idempotent?: boolean
+  idempotent?: boolean | undefined
   /**
    * Every `req.db` statement is part of one transaction: begun with the first, committed before the reply is sent,
    * rolled back if the handler throws or the status is 400 or more. A hijacked reply is never committed. Default: none.
    */
-  transaction?: boolean | Omit<TransactionOptions, 'retries' | 'signal'>
+  transaction?: boolean | Omit<TransactionOptions, 'retries' | 'signal'> | undefined
   /** Have the server refuse any write of `req.db`. Default: false. */
-  readOnly?: boolean
+  readOnly?: boolean | undefined
   /**
    * Seconds from the arrival of the request within which the database has to answer; a tenth of that before, at most
    * 0.1 s, its statements are cancelled and no more are started: the reply is a 503 `FST_DB_DEADLINE`. Fastify's
    * `handlerTimeout` counts too, if it is sooner. Default: none.
    */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 const FLAGS = new Set(['idempotent', 'readOnly'])
@@ -30,10 +31,12 @@ const FLAGS = new Set(['idempotent', 'readOnly'])
 /** What is wrong with a route's `config.db`. */
 export function routeConfigFaults(config: unknown): string[] {
   if (config === undefined) return []
-  if (typeof config !== 'object' || config === null) return ['config.db: expected an object']
+  if (!isPlainObject(config)) return [`config.db: expected an object, got ${describeValue(config)}`]
   return Object.entries(config).flatMap(([key, value]) => {
+    if (value === undefined) return []
     if (FLAGS.has(key)) {
-      return typeof value === 'boolean' ? [] : [`config.db.${key}: expected true or false`]
+      if (typeof value === 'boolean') return []
+      return [`config.db.${key}: expected true or false, got ${describeValue(value)}`]
     }
     if (key === 'transaction') return transactionFaults(value)
     if (key === 'timeout') return timeoutFaults(value)
@@ -69,13 +72,14 @@ export function routeTransaction(
 }
 
 function timeoutFaults(value: unknown): string[] {
-  return isSeconds(value) ? [] : [`config.db.timeout: expected ${SECONDS_EXPECTED}`]
+  if (isSeconds(value)) return []
+  return [`config.db.timeout: expected ${SECONDS_EXPECTED}, got ${describeValue(value)}`]
 }
 
 function transactionFaults(value: unknown): string[] {
   if (typeof value === 'boolean') return []
   if (typeof value !== 'object' || value === null) {
-    return ['config.db.transaction: expected true, false or an object']
+    return [`config.db.transaction: expected true, false or an object, got ${describeValue(value)}`]
   }
   if ('retries' in value) return ['config.db.transaction.retries: a handler is never run again']
   if ('signal' in value) return ['config.db.transaction.signal: a route has no signal of its own']

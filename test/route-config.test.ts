@@ -13,6 +13,7 @@ t.test('what a route may say of its database is no fault', async t => {
     { idempotent: true },
     { idempotent: false, readOnly: true, transaction: false },
     { transaction: true },
+    { transaction: undefined, readOnly: undefined, timeout: undefined, idempotent: undefined },
     { transaction: {} },
     { transaction: { isolationLevel: 'SERIALIZABLE', readOnly: true, deferrable: true } }
   ]
@@ -20,15 +21,24 @@ t.test('what a route may say of its database is no fault', async t => {
 })
 
 t.test('the config.db of a route is an object', async t => {
-  for (const config of [null, true, 'idempotent', 1]) {
-    t.strictSame(routeConfigFaults(config), ['config.db: expected an object'])
+  for (const [config, got] of [
+    [null, 'null'],
+    [true, 'true (boolean)'],
+    [[], 'an array']
+  ]) {
+    t.strictSame(routeConfigFaults(config), [`config.db: expected an object, got ${got}`])
   }
 })
 
 t.test('X28: whatever a route says wrong is a fault, each for itself', async t => {
   for (const key of ['idempotent', 'readOnly']) {
-    for (const value of ['true', 1, null, {}]) {
-      const fault = `config.db.${key}: expected true or false`
+    for (const [value, got] of [
+      ['true', '"true" (string)'],
+      [1, '1 (number)'],
+      [null, 'null'],
+      [{}, 'an object']
+    ]) {
+      const fault = `config.db.${key}: expected true or false, got ${got}`
       t.strictSame(routeConfigFaults({ [key]: value }), [fault])
     }
   }

@@ -288,6 +288,13 @@ t.test(
   }
 )
 
+t.test('an engine by itself has no connection for a cursor to stay on', async t => {
+  const { engine } = openEngine(t, postgres.url)
+  const cursor = new PgCursor('select 1') as never
+  await t.rejects(engine.query(cursor), { name: 'TypeError', message: /app\.db\.connect\(\)/ })
+  t.equal(engine.status().counters.checkouts, 0)
+})
+
 t.test('whoever waits for the last rows is told when the session is lost behind them', async t => {
   const protocol = await startProtocolProxy(t, postgres)
   const { engine } = openEngine(t, protocol.proxy.url(postgres.url))
