@@ -1,3 +1,4 @@
+import { finished } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
 /**
@@ -19,6 +20,14 @@ export class PendingReply {
     if (Array.isArray(cookies)) this.#headers['set-cookie'] = [...cookies]
     // Its own says whether the bytes have left.
     Object.defineProperty(reply, 'sent', { value: true, configurable: true })
+    // Its own would be over where it is sent; whoever awaits a reply waits until it has left.
+    const then = (onLeft: () => void, onFailed?: (error: Error) => void) => {
+      finished(reply.raw, error => {
+        if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') onFailed?.(error)
+        else onLeft()
+      })
+    }
+    Object.defineProperty(reply, 'then', { value: then, configurable: true })
   }
 
   /** Has it leave as it was sent, whatever has been set on it since. */
@@ -29,6 +38,7 @@ export class PendingReply {
   /** It is decided on, and about to leave. */
   release(): void {
     Reflect.deleteProperty(this.#reply, 'sent')
+    Reflect.deleteProperty(this.#reply, 'then')
   }
 }
 

@@ -78,16 +78,8 @@ function addRequests(app: FastifyInstance): void {
       return (registry as Registry).requestRoot(scopeOf(this)) as FastifyRequest['db']
     }
   })
-  let hasTransactions = false
-  app.addHook('onRequest', (request, reply, done) => {
-    // To look at a request's route costs more than all else here.
-    if (hasTransactions) keepHeaders(request, reply)
-    onRequest(request, reply, done)
-  })
-  app.addHook('onRoute', route => {
-    onRoute(route)
-    hasTransactions ||= Boolean(route.config?.db?.transaction)
-  })
+  app.addHook('onRequest', onRequest)
+  app.addHook('onRoute', onRoute)
   app.addHook('onError', onError)
   endKeepAlive(app)
 }
@@ -104,12 +96,15 @@ function endKeepAlive(app: FastifyInstance): void {
   })
 }
 
-/** Last of the route's `onSend` hooks, so that those of other plugins still find their connection. */
+/** Last of the route's hooks: other plugins' `onSend` still find their connection, their `onRequest` has set its headers. */
 function onRoute(route: RouteOptions): void {
   const faults = routeConfigFaults(route.config?.db)
   if (faults.length > 0)
     throw invalidOptions(`the route ${[route.method].flat()} ${route.url}`, faults)
   route.onSend = [route.onSend ?? [], onSend].flat()
+  if (route.config?.db?.transaction) {
+    route.onRequest = [route.onRequest ?? [], keepHeaders].flat()
+  }
 }
 
 export default fp(plugin, { fastify: '5.x', name: 'fastify-pg-engine' })

@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -19,10 +20,21 @@ export function decide(request: FastifyRequest, reply: FastifyReply, payload: un
   const status = told instanceof Response ? told.status : reply.statusCode
   const isSuccess = status < 400 && thrown === null
   if (isSuccess || !scope.isOpen) return release(request, reply, told, scope, status, isSuccess)
+  const stream = isNodeStream(told) ? watched(told) : undefined
   return scope.rollback().then(() => {
+    if (stream?.failure !== undefined) throw stream.failure
     stateOf(request)[kPending]?.restore()
     return release(request, reply, told, scope, status, false)
   })
+}
+
+/** Fastify listens to a stream only when it gets it: what fails before that is the reply's error all the same. */
+function watched(stream: Readable): { readonly failure: unknown } {
+  const watch: { failure: unknown } = { failure: undefined }
+  stream.once('error', error => {
+    watch.failure = error
+  })
+  return watch
 }
 
 /** Has the reply leave, when what it says has been committed, and gives back what its request holds. */
@@ -38,7 +50,9 @@ function release(
   const isHeld = isSuccess && scope.hasTransaction
   const commit = () => commitOrTakeBack(scope, request, reply)
   const commitAndEnd = async () => {
-    await commit()
+    // Fastify is about to answer 500, which must not be said of what was committed.
+    if (isSendable(reply, payload)) await commit()
+    else await scope.rollback()
     stateOf(request)[kPending]?.restore()
     scope.end()
     return payload
@@ -60,6 +74,20 @@ function release(
   if (isHeld && scope.isOpen) return commitAndEnd()
   scope.end()
   return payload
+}
+
+function isSendable(reply: FastifyReply, payload: unknown): boolean {
+  const isBody = typeof payload === 'string' || payload instanceof Uint8Array
+  if (!isBody && payload !== null && payload !== undefined && !isStream(payload)) return false
+  try {
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      validateHeaderName(name)
+      for (const one of [value].flat()) validateHeaderValue(name, one as string)
+    }
+    return true
+  } catch {
+    return false
+  }
 }
 
 function toldAsOurs(payload: string, thrown: Error, reply: FastifyReply): string {

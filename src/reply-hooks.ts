@@ -30,10 +30,10 @@ export function onRequest(request: FastifyRequest, reply: FastifyReply, done: ()
   done()
 }
 
-/** Where the reply may have to be taken back, what was set before this hook stays. */
-export function keepHeaders(request: FastifyRequest, reply: FastifyReply): void {
-  if (request.routeOptions.config.db?.transaction)
-    stateOf(request)[kHeaders] = structuredClone(reply.getHeaders())
+/** Where the reply may have to be taken back, what was set before the handler's own hooks stays. */
+export function keepHeaders(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  stateOf(request)[kHeaders] = structuredClone(reply.getHeaders())
+  done()
 }
 
 /** In a hook, since what it sets survives the application's own error handler, whatever that sends. */

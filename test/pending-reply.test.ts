@@ -195,25 +195,82 @@ t.test('an answer past Fastify, while it is decided, is the answer', async t => 
   t.match(await answer(app), { statusCode: 200, body: 'raw', pets: [1] })
 })
 
-t.test('Fastify answers 500 to what cannot be sent, whoever has decided on it', async t => {
+t.test('Fastify answers 500 to what cannot be sent, and nothing of it is committed', async t => {
+  const unsendable: Record<string, (reply: FastifyReply) => unknown> = {
+    object: reply => {
+      reply.type('text/plain')
+      return { a: 1 }
+    },
+    header: reply => reply.header('x-name', '☃').send('text'),
+    location: reply => reply.redirect('/☃'),
+    thrown: () => {
+      throw new Error('☃')
+    }
+  }
   for (const config of [{}, ROUTE]) {
     const app = await buildApp(t, { url: postgres.url }, app => {
       app.setErrorHandler((error: Error, _request, reply) =>
         reply.code(500).header('x-reason', error.message).send('failed')
       )
-      app.post('/object', config, async (_request, reply) => {
-        reply.type('text/plain')
-        return { a: 1 }
-      })
-      app.post('/header', config, async (_request, reply) => {
-        reply.header('x-name', '☃')
-        return 'text'
-      })
-      app.post('/error', config, async () => {
-        throw new Error('☃')
-      })
+      for (const [url, send] of Object.entries(unsendable)) {
+        app.post(`/${url}`, config, async (request, reply) => {
+          if (config === ROUTE) await request.db.query('insert into pets values (1)')
+          return send(reply)
+        })
+      }
     })
-    for (const url of ['/object', '/header', '/error'])
-      t.equal((await answer(app, url)).statusCode, 500, url)
+    for (const url of Object.keys(unsendable)) {
+      const { pets, statusCode } = await answer(app, `/${url}`)
+      t.same({ pets, statusCode }, { pets: [], statusCode: 500 }, url)
+    }
+    t.equal(app.db.status().checkedOut, 0)
   }
+})
+
+t.test('a stream that fails while ROLLBACK is awaited is an error of the reply', async t => {
+  const app = await buildApp(t, { url: postgres.url }, app => {
+    app.post('/', ROUTE, async (request, reply) => {
+      await request.db.query('insert into pets values (1)')
+      const page = new Readable({ read() {} })
+      reply.code(404).send(page)
+      page.destroy(new Error('no such page'))
+      return reply
+    })
+  })
+  const { body, pets, statusCode } = await answer(app)
+  t.same({ pets, statusCode }, { pets: [], statusCode: 404 }, 'as Fastify has it')
+  t.match(JSON.parse(body), { message: 'no such page' })
+})
+
+t.test('whoever awaits a reply waits until it is committed, and has left', async t => {
+  const seen: (boolean | number[])[] = []
+  const app = await buildApp(t, { url: postgres.url }, app => {
+    app.post('/', ROUTE, async (request, reply) => {
+      await request.db.query('insert into pets values (1)')
+      reply.send('first')
+      await reply
+      seen.push(reply.raw.writableEnded, await pets())
+    })
+  })
+  t.match(await answer(app), { statusCode: 200, body: 'first' })
+  t.same(seen, [true, [1]])
+})
+
+t.test('a COMMIT that fails takes back no header of the hooks around the handler', async t => {
+  const app = await buildApp(t, { url: postgres.url }, app => {
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.header('access-control-allow-origin', '*')
+    })
+    const onRequest = async (_request: FastifyRequest, reply: FastifyReply) => {
+      reply.header('x-request-id', '1')
+    }
+    app.post('/', { ...ROUTE, onRequest }, async (request, reply) => {
+      await request.db.query('insert into pets values (1, 42)')
+      return reply.code(201).header('location', '/1').send({})
+    })
+  })
+  const { headers, statusCode } = await app.inject({ method: 'POST', url: '/' })
+  t.equal(statusCode, 500)
+  t.match(headers, { 'access-control-allow-origin': '*', 'x-request-id': '1' })
+  t.notOk(headers.location)
 })
