@@ -1,4 +1,4 @@
-import { describeValue } from './env.js'
+import { describeValue } from './describe-value.js'
 import type { TransactionOptions } from './queryable.js'
 
 const ISOLATION_LEVELS: ReadonlySet<string | undefined> = new Set([

@@ -113,7 +113,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
    * @throws {PendingRollbackError | RolledBackError} it is known that this one can only roll back
    */
   assertCommittable(): void {
-    this.#session.assertNothingLost()
+    this.#session.lostTransaction.tell()
     if (this.#session.client?.transaction.value === 'E') throw new RolledBackError()
   }
 
@@ -129,7 +129,7 @@ export class Connection implements SessionQueryable, AsyncDisposable {
   /** The `pg.Client` itself, for libraries. Not to be kept after `release()` or the reply. */
   async client(): Promise<PgClient> {
     this.#runner.assertUsable()
-    this.#session.assertNothingLost()
+    this.#session.lostTransaction.tell()
     return this.#delivery.lending.lend(undefined, client => client.exposeAlone())
   }
 

@@ -118,7 +118,7 @@ export class Delivery implements Line {
       for (let replays = 0; ; ) {
         const attempt = new Attempt(started, carried, caller)
         const send = (client: Client, probe: Probe | undefined, isVerified: boolean) => {
-          session.assertNothingPending()
+          session.lostTransaction.assertNone()
           transaction?.assertNotOver()
           if (lost !== undefined && replay.isOvertaken(client, started)) throw lost
           if (carried !== undefined || job.leavesState) replay.begins(client, started)
@@ -134,10 +134,10 @@ export class Delivery implements Line {
           if (failure === lost) throw session.failures.explain(failure, job.text)
           lost = failure
           // What was lost with its client was no transaction of the application's.
-          if (attempt.isSplit) session.isPendingRollback = false
+          if (attempt.isSplit) session.lostTransaction.isPending = false
           if (caller?.isGone) throw failure
           if (await this.#inquiry.isCommitted(failure, job, attempt)) {
-            session.isPendingRollback = false
+            session.lostTransaction.isPending = false
             return job.result(attempt.parts)
           }
           if (isFailedPing(failure) && use.verification?.isExhausted === false) continue
@@ -168,9 +168,9 @@ export class Delivery implements Line {
     return this.#patience.wait(working, signals, reason => {
       caller.leave(reason)
       const isBound = caller.boundTo !== undefined && session.client === caller.boundTo
-      const { isPendingRollback } = session
+      const { isPending } = session.lostTransaction
       if (isBound) session.giveUp(new CancelError(reason))
-      if (caller.isInOwnTransaction) session.isPendingRollback = isPendingRollback
+      if (caller.isInOwnTransaction) session.lostTransaction.isPending = isPending
       return session.failures.explain(toThrow(reason), text)
     })
   }

@@ -1,3 +1,5 @@
+import { describeValue, isHarmlessKey, isPlainObject } from './describe-value.js'
+
 /** A value with the place it was written in, for the error message. */
 export interface Sourced {
   value: unknown
@@ -106,27 +108,4 @@ function jsonFault(error: unknown): string {
   const position = /position (\d+)/.exec(message)
   if (position) return `at position ${position[1]}`
   return /end of JSON/.test(message) ? 'it ends too early' : 'a word or a sign that JSON has not'
-}
-
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Text that is plainly a word or a number is shown; anything longer or stranger may be a secret in the wrong place. */
-const HARMLESS_TEXT = /^[\w .+-]{0,24}$/
-
-/** Whether a key may be shown: what is no word is a value in the wrong place, and may be a secret. */
-export function isHarmlessKey(key: string): boolean {
-  return /^[\w-]{1,100}$/.test(key)
-}
-
-/** A value for an error message: what it is and, where that gives nothing away, the value. */
-export function describeValue(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'object') return 'an object'
-  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
-  if (typeof value !== 'string') return `${String(value)} (${typeof value})`
-  if (HARMLESS_TEXT.test(value)) return `${JSON.stringify(value)} (string)`
-  return `a string of ${value.length} characters`
 }

@@ -97,7 +97,7 @@ export class Lending {
   }
 
   #enter(transaction: OpenTransaction | undefined, caller: Caller): void {
-    this.#session.assertNothingPending()
+    this.#session.lostTransaction.assertNone()
     transaction?.assertNotOver()
     transaction?.mayHaveWritten()
     if (caller.isGone) throw new ConnectionClosedError()

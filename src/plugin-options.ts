@@ -1,4 +1,5 @@
-import { describeValue, type Environment, isPlainObject } from './env.js'
+import { describeValue, isPlainObject } from './describe-value.js'
+import type { Environment } from './env.js'
 import type { IsDisconnect } from './judge.js'
 import { ON_ABORT, type OnAbort } from './on-abort.js'
 import type { EngineOptionsInput } from './options.js'

@@ -1,6 +1,7 @@
 import { Connection } from './connection.js'
+import { describeValue } from './describe-value.js'
 import { Engine } from './engine.js'
-import { describeValue, environmentPrefix } from './env.js'
+import { environmentPrefix } from './env.js'
 import { InvalidOptionsError } from './errors.js'
 import type { RequestScope } from './request-scope.js'
 

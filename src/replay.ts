@@ -92,10 +92,10 @@ export class Replay {
     if (this.#tainted?.client === attempt.client && this.#tainted?.by !== attempt) return false
     if (account.isInDoubt) return false
     const isFirst = attempt.carried?.isBegun === false
-    const isAlone = !session.isPendingRollback && job.isRepeatable
+    const isAlone = !session.lostTransaction.isPending && job.isRepeatable
     if (!isFirst && !isAlone) return false
     if (!this.#host.budget.take(attempt.client)) return false
-    session.isPendingRollback = false
+    session.lostTransaction.isPending = false
     this.#host.onReplay(job.text, failure.error)
     return true
   }

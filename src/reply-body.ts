@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { isPlainObject } from './env.js'
+import { isPlainObject } from './describe-value.js'
 import { failedStatement } from './failed-statement.js'
 import { causesOf, findEngineError } from './http.js'
 

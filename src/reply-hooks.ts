@@ -30,7 +30,7 @@ export function onRequest(request: FastifyRequest, reply: FastifyReply, done: ()
   done()
 }
 
-/** Where the reply may have to be taken back, what was set before the handler's own hooks stays. */
+/** Where the reply may have to be taken back, what the `onRequest` hooks have set stays. */
 export function keepHeaders(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   stateOf(request)[kHeaders] = structuredClone(reply.getHeaders())
   done()

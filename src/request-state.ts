@@ -21,7 +21,7 @@ export interface RequestState {
   [kReply]: FastifyReply | null
   /** The engine's error that the reply fails with. */
   [kFailure]: EngineError | null
-  /** The reply's headers when the request began, for routes that may have to take back what was set since. */
+  /** The reply's headers behind the `onRequest` hooks, for routes that may have to take back what was set since. */
   [kHeaders]: Readonly<Record<string, unknown>> | null
   /** The reply that is being decided on. */
   [kPending]: PendingReply | null

@@ -1,5 +1,5 @@
 import { beginText } from './begin-text.js'
-import { describeValue, isPlainObject } from './env.js'
+import { describeValue, isPlainObject } from './describe-value.js'
 import { GRACE_MS } from './patience.js'
 import type { TransactionOptions } from './queryable.js'
 import { isSeconds, SECONDS_EXPECTED } from './time-limit.js'

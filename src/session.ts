@@ -1,10 +1,10 @@
 import { throwIfAborted } from './abort-listener.js'
 import type { Account } from './account.js'
 import type { Client } from './client/client.js'
-import { EngineError, PendingRollbackError } from './errors.js'
 import { type Holder, Holding } from './holding.js'
 import type { Ledger } from './ledger.js'
 import { afterLoopTime } from './loop-time.js'
+import { LostTransaction } from './lost-transaction.js'
 import { GRACE_MS } from './patience.js'
 import type { Lease } from './pool/slot.js'
 import { type Endable, SessionEnding, type Why } from './session-ending.js'
@@ -28,8 +28,7 @@ export class Session implements Endable, Holder, Losable {
   readonly failures: SessionFailures
   #isInvalidated = false
 
-  #isPendingRollback = false
-  #untold: EngineError | undefined
+  readonly lostTransaction = new LostTransaction()
 
   constructor(host: SessionHost, ledger: Ledger, account: Account, deadline?: Deadline) {
     this.stop = new StopSign(host, deadline)
@@ -44,22 +43,12 @@ export class Session implements Endable, Holder, Losable {
     return this.ending.isEnded
   }
 
-  /** A transaction was lost with its client, and nobody has rolled it back yet. */
-  get isPendingRollback(): boolean {
-    return this.#isPendingRollback
-  }
-
-  set isPendingRollback(isPending: boolean) {
-    this.#isPendingRollback = isPending
-    if (!isPending) this.#untold = undefined
-  }
-
   get isInvalidated(): boolean {
     return this.#isInvalidated
   }
 
   get isInTransaction(): boolean {
-    return this.isPendingRollback || (this.client?.isInTransaction ?? false)
+    return this.lostTransaction.isPending || (this.client?.isInTransaction ?? false)
   }
 
   /** The client held now, to be looked at. */
@@ -123,24 +112,6 @@ export class Session implements Endable, Holder, Losable {
     }
   }
 
-  /** @throws {PendingRollbackError} what was lost must be rolled back before anything else runs */
-  assertNothingPending(): void {
-    if (this.isPendingRollback) throw new PendingRollbackError({ outcome: 'rolled_back' })
-  }
-
-  /** As {@link assertNothingPending}, before anything is begun; a loss that nobody has been told of is told, once. */
-  assertNothingLost(): void {
-    const untold = this.#untold
-    this.#untold = undefined
-    if (untold !== undefined) throw untold
-    this.assertNothingPending()
-  }
-
-  /** A transaction was lost in the middle of something else, which is told instead. */
-  keepUntold(error: unknown): void {
-    if (this.isPendingRollback && error instanceof EngineError) this.#untold = error
-  }
-
   /** From here on the client is not given back, though nothing runs on it: a transaction is open. */
   hold(): void {
     this.#holding.hold()
@@ -196,7 +167,7 @@ export class Session implements Endable, Holder, Losable {
   giveUp(error: unknown, reason: 'error' | 'user' = 'error'): void {
     const { isHeld, lease } = this.#holding
     if (lease === undefined) return
-    this.isPendingRollback ||= isHeld || lease.client.isInTransaction
+    this.lostTransaction.isPending ||= isHeld || lease.client.isInTransaction
     this.lost()
     this.#host.pool.checkin(lease, reason, error)
   }

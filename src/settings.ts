@@ -1,12 +1,5 @@
-import {
-  describeValue,
-  type Environment,
-  environmentPrefix,
-  isHarmlessKey,
-  isPlainObject,
-  readEnvironment,
-  type Sourced
-} from './env.js'
+import { describeValue, isHarmlessKey, isPlainObject } from './describe-value.js'
+import { type Environment, environmentPrefix, readEnvironment, type Sourced } from './env.js'
 import { InvalidOptionsError } from './errors.js'
 import {
   ENGINE_OPTION_NAMES,

@@ -56,9 +56,10 @@ const IDENTITY = `select ${IDENTITY_COLUMNS}`
  * Looks from the side, on a connection of its own, at a server whose clients wait in silence.
  *
  * Nobody there: not one byte in answer to a new connection at the same address. Somebody there: then it is asked what
- * those sessions do. One that waits for a statement, or the rest of one, while we wait for its answer, or that does not
- * exist, has lost its way to us: a firewall forgot it, or its server was replaced. One that works is slow, and so is every one that the
- * server, or the pooler in between, has nothing certain to say about: it is not to be killed on suspicion.
+ * those sessions do. One that waits for a statement, or the rest of one, while we wait for its answer, or that does
+ * not exist, has lost its way to us: a firewall forgot it, or its server was replaced. One that works is slow, and so
+ * is every one that the server, or the pooler in between, has nothing certain to say about: it is not to be killed on
+ * suspicion.
  */
 export class SideLook {
   readonly #parts: SideLookParts

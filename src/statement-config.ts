@@ -1,5 +1,5 @@
 import type { QueryConfig } from 'pg'
-import { describeValue } from './env.js'
+import { describeValue } from './describe-value.js'
 
 /**
  * What a statement is given as, made one of its two forms.

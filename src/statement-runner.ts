@@ -46,7 +46,7 @@ export class StatementRunner implements TransactionHost {
   }
 
   get isLost(): boolean {
-    return this.#session.isPendingRollback
+    return this.#session.lostTransaction.isPending
   }
 
   statement(
@@ -75,7 +75,7 @@ export class StatementRunner implements TransactionHost {
     this.assertUsable()
     const delivery = this.#delivery
     const session = this.#session
-    session.assertNothingLost()
+    session.lostTransaction.tell()
     const kind = statementKind(textOf(submittable) ?? '')
     if (delivery.transaction && (kind.control !== undefined || kind.several))
       throw controlInTransaction()
@@ -96,7 +96,7 @@ export class StatementRunner implements TransactionHost {
   async #runBatch(configs: readonly QueryConfig[]): Promise<QueryResult[]> {
     this.assertUsable()
     if (configs.length === 0) return []
-    this.#session.assertNothingLost()
+    this.#session.lostTransaction.tell()
     const isReadOnly = this.#promisesReadOnly()
     const job = new BatchJob(configs, isReadOnly, this.#delivery.transaction?.signal)
     for (const kind of job.kinds) this.#assertAllowed(kind, isReadOnly)
@@ -107,7 +107,7 @@ export class StatementRunner implements TransactionHost {
     const delivery = this.#delivery
     const isOver = text === 'COMMIT' || text === 'ROLLBACK'
     if (isOver && delivery.transaction?.isQuiet === false) await delivery.transaction.whenQuiet()
-    this.#session.assertNothingLost()
+    this.#session.lostTransaction.tell()
     if (isOver && delivery.transaction?.isRefused) return { command: 'ROLLBACK' }
     if (isOver && delivery.transaction?.isBegun === false) return { command: text }
     if (text === 'COMMIT' && delivery.commitLater()) return { command: text }
@@ -124,7 +124,7 @@ export class StatementRunner implements TransactionHost {
 
   giveUp(error: unknown): void {
     this.#session.giveUp(error)
-    this.#session.keepUntold(error)
+    this.#session.lostTransaction.keepUntold(error)
   }
 
   assertUsable(): void {
@@ -153,7 +153,7 @@ export class StatementRunner implements TransactionHost {
     const kind = statementKind(text ?? '')
     if (kind.control !== undefined && delivery.transaction) throw controlInTransaction()
     this.#assertAllowed(kind, readOnly)
-    if (session.isPendingRollback) return Promise.resolve(this.#rollbackLost(kind))
+    if (session.lostTransaction.isPending) return Promise.resolve(this.#rollbackLost(kind))
     if (kind.several && !wantsExtended(config, values))
       return delivery.lending.script(config, signals)
 
@@ -185,8 +185,8 @@ export class StatementRunner implements TransactionHost {
   /** The lost transaction's ROLLBACK needs no server; anything else must not look as if it were part of it. */
   #rollbackLost(kind: StatementKind): QueryResult {
     // Nothing can be chained to a transaction that is gone.
-    if (kind.control !== 'rollback' || kind.chain) this.#session.assertNothingLost()
-    this.#session.isPendingRollback = false
+    if (kind.control !== 'rollback' || kind.chain) this.#session.lostTransaction.tell()
+    this.#session.lostTransaction.isPending = false
     return emptyResult('ROLLBACK')
   }
 }

@@ -1,5 +1,5 @@
 import { MAX_TIMER_MS, systemClock } from './clock.js'
-import { describeValue } from './env.js'
+import { describeValue } from './describe-value.js'
 import { DeadlineError } from './errors.js'
 
 const SECOND = 1000

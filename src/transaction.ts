@@ -1,5 +1,5 @@
 import type { QueryConfig, QueryResult, Submittable } from 'pg'
-import { describeValue } from './env.js'
+import { describeValue } from './describe-value.js'
 import { RolledBackError, TransactionStateError } from './errors.js'
 import type { SessionQueryable, StatementConfig } from './queryable.js'
 import { toConfigs } from './statement-config.js'

@@ -123,7 +123,7 @@ export class Transactions {
   #end(): void {
     const delivery = this.#delivery
     const session = this.#session
-    session.isPendingRollback = false
+    session.lostTransaction.isPending = false
     delivery.transaction?.end()
     delivery.transaction = undefined
     session.unhold()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { describeValue, environmentPrefix, isPlainObject, readEnvironment } from '../src/env.js'
+import { environmentPrefix, readEnvironment } from '../src/env.js'
 import { InvalidOptionsError } from '../src/errors.js'
 import { ENGINE_OPTION_NAMES, engineOptionsSchema } from '../src/options.js'
 import { readSettings } from '../src/settings.js'
@@ -167,37 +167,6 @@ t.test('names out of Object.prototype are names like others', async t => {
   ])
   t.equal(Reflect.get({}, 'polluted'), undefined)
   t.equal(Reflect.get(values.connect_args as object, 'polluted'), undefined)
-})
-
-t.test('a value is shown when it is plainly harmless, and else only described', async t => {
-  const values: [unknown, string][] = [
-    [null, 'null'],
-    [undefined, 'undefined (undefined)'],
-    [true, 'true (boolean)'],
-    [-5, '-5 (number)'],
-    [Number.NaN, 'NaN (number)'],
-    [Number.POSITIVE_INFINITY, 'Infinity (number)'],
-    [[1], 'an array'],
-    [{ a: 1 }, 'an object'],
-    ['', '"" (string)'],
-    ['false', '"false" (string)'],
-    ['READ COMMITTED', '"READ COMMITTED" (string)'],
-    ['postgres://u:p@h/d', 'a string of 18 characters'],
-    ['a\nb', 'a string of 3 characters'],
-    ['x'.repeat(25), 'a string of 25 characters']
-  ]
-  for (const [value, description] of values) t.equal(describeValue(value), description)
-})
-
-t.test('a function or a symbol is described, not quoted', async t => {
-  for (const value of [() => 'hunter2', class Hunter2 {}, Symbol('hunter2')]) {
-    t.notMatch(describeValue(value), /hunter2/i)
-  }
-})
-
-t.test('an object is plain when it has keys and no places', async t => {
-  t.ok([{}, Object.create(null), { length: 0 }].every(isPlainObject))
-  t.notOk([null, undefined, [], 'text', 1, () => {}].some(isPlainObject))
 })
 
 t.test('whatever the environment holds, it boots or is refused, and no secret is told', async t => {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { PendingReply } from '../src/pending-reply.js'
 import { buildApp } from './fixtures/app.js'
 import { startPostgres } from './fixtures/postgres.js'
@@ -54,31 +54,29 @@ const LATE: Record<string, (reply: FastifyReply) => unknown> = {
   }
 }
 
-t.test('the reply that was sent first is the one that leaves, when it is committed', async t => {
-  for (const [way, goOn] of Object.entries(LATE)) {
-    const app = await buildApp(t, { url: postgres.url }, app => {
-      app.post('/', ROUTE, async (request, reply) => {
-        await request.db.query('insert into pets values (1)')
-        reply.code(201).send('first')
-        return goOn(reply)
-      })
+/** What is answered where a reply is sent first, and the handler goes on in this way. */
+async function answerLate(t: Test, way: string, insert: string) {
+  const app = await buildApp(t, { url: postgres.url }, app => {
+    app.post('/', ROUTE, async (request, reply) => {
+      await request.db.query(insert)
+      reply.code(201).send('first')
+      return LATE[way]?.(reply)
     })
+  })
+  return answer(app)
+}
+
+t.test('the reply that was sent first is the one that leaves, when it is committed', async t => {
+  for (const way of Object.keys(LATE)) {
     const expected = { statusCode: 201, body: 'first', late: undefined, pets: [1] }
-    t.same(await answer(app), expected, way)
+    t.same(await answerLate(t, way, 'insert into pets values (1)'), expected, way)
     await postgres.admin('truncate pets')
   }
 })
 
 t.test('where its COMMIT fails, no other says that it was made', async t => {
-  for (const [way, goOn] of Object.entries(LATE)) {
-    const app = await buildApp(t, { url: postgres.url }, app => {
-      app.post('/', ROUTE, async (request, reply) => {
-        await request.db.query('insert into pets values (1, 42)')
-        reply.code(201).send('first')
-        return goOn(reply)
-      })
-    })
-    const { body, ...told } = await answer(app)
+  for (const way of Object.keys(LATE)) {
+    const { body, ...told } = await answerLate(t, way, 'insert into pets values (1, 42)')
     t.same(told, { statusCode: 500, late: undefined, pets: [] }, way)
     t.match(JSON.parse(body), { code: '23503' }, way)
   }
